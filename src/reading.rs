@@ -1,0 +1,175 @@
+//! What a row becomes: a [`Reading`] or a [`Rejection`], and the [`Batch`] in which both travel to the sinks.
+
+/// A rule that a row or a file can break; `as_str` is its name in the quarantine and in the manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Rule {
+    /// A required value is absent.
+    Missing,
+    /// Not a finite number.
+    NotANumber,
+    /// Neither true nor false.
+    NotABoolean,
+    /// The timestamp can't be read, or names a local time that does not exist or exists twice.
+    BadTimestamp,
+    /// Below `min`, above `max`, or too far in the future.
+    OutOfRange,
+    /// Not as many fields as the header.
+    FieldCount,
+    /// Bytes that are no text (invalid UTF-8, or NUL).
+    NotUtf8,
+    /// The row, or the device name, is longer than can be kept.
+    TooLong,
+    /// A quoted field that is never closed properly.
+    UnclosedQuote,
+    /// The device and timestamp of an earlier row.
+    DuplicateKey,
+    /// File: a column of the contract is not in the header.
+    MissingColumn,
+    /// File: a column of the header is not in the contract, and the contract forbids that.
+    ExtraColumn,
+    /// File: the bytes can't be read to the end.
+    Unreadable,
+    /// File: more rows rejected than `max_rejected_ratio` allows.
+    TooManyRejected,
+    /// File: no header.
+    Empty,
+}
+
+impl Rule {
+    /// The rule's name, as users see it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Rule::Missing => "missing",
+            Rule::NotANumber => "not_a_number",
+            Rule::NotABoolean => "not_a_boolean",
+            Rule::BadTimestamp => "bad_timestamp",
+            Rule::OutOfRange => "out_of_range",
+            Rule::FieldCount => "field_count",
+            Rule::NotUtf8 => "not_utf8",
+            Rule::TooLong => "too_long",
+            Rule::UnclosedQuote => "unclosed_quote",
+            Rule::DuplicateKey => "duplicate_key",
+            Rule::MissingColumn => "missing_column",
+            Rule::ExtraColumn => "extra_column",
+            Rule::Unreadable => "unreadable",
+            Rule::TooManyRejected => "too_many_rejected",
+            Rule::Empty => "empty",
+        }
+    }
+}
+
+/// One broken rule of one row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    /// CSV column, empty where the whole row is meant.
+    pub column: String,
+    /// The offending text, shortened to 200 characters, invalid UTF-8 replaced.
+    pub value: String,
+    /// The rule.
+    pub rule: Rule,
+    /// What is wrong, for people.
+    pub message: String,
+}
+
+/// Where a row stands in its file, and its bytes in the batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// Physical line on which the row begins, from 1.
+    pub line: u64,
+    /// Start of the row's bytes in [`Batch::bytes`].
+    pub start: usize,
+    /// Length in bytes, line ending excluded.
+    pub len: usize,
+}
+
+/// One value of a reading.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Cell {
+    /// No value.
+    Null,
+    /// A finite number.
+    Float(f64),
+    /// A whole number.
+    Integer(i64),
+    /// True or false.
+    Boolean(bool),
+    /// Text: start and length in [`Batch::text`].
+    Text(usize, usize),
+}
+
+impl Cell {
+    /// The value as it is aggregated; `None` for null and text. Integers above 2^53 are rounded.
+    pub fn as_f64(self) -> Option<f64> {
+        match self {
+            Cell::Float(v) => Some(v),
+            Cell::Integer(v) => Some(v as f64),
+            Cell::Boolean(v) => Some(f64::from(u8::from(v))),
+            Cell::Null | Cell::Text(..) => None,
+        }
+    }
+}
+
+/// One valid row. Its cells stand in [`Batch::cells`], one per sensor of the contract, in the contract's order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reading {
+    /// Index into the pass's list of device names.
+    pub device: u32,
+    /// Microseconds since 1970-01-01 UTC.
+    pub ts: i64,
+    /// Index of the first cell.
+    pub cells: usize,
+    /// Line and bytes.
+    pub position: Position,
+}
+
+/// One bad row, with every rule that it breaks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejection {
+    /// Line and bytes.
+    pub position: Position,
+    /// At least one.
+    pub reasons: Vec<Reason>,
+}
+
+/// Some consecutive rows of one file: the unit in which a pass hands rows to its sinks.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Valid rows, by line.
+    pub readings: Vec<Reading>,
+    /// Bad rows, by line.
+    pub rejections: Vec<Rejection>,
+    /// Cells of all readings.
+    pub cells: Vec<Cell>,
+    /// Text of all text cells.
+    pub text: String,
+    /// Bytes of all rows, so that a duplicate can be set aside as it stood.
+    pub bytes: Vec<u8>,
+    /// Names of devices first met in this batch; they continue the pass's list.
+    pub new_devices: Vec<String>,
+}
+
+impl Batch {
+    /// The bytes of the row at `position`.
+    pub fn row(&self, position: Position) -> &[u8] {
+        &self.bytes[position.start..position.start + position.len]
+    }
+
+    /// Empties the batch, keeping its memory.
+    pub fn clear(&mut self) {
+        self.readings.clear();
+        self.rejections.clear();
+        self.cells.clear();
+        self.text.clear();
+        self.bytes.clear();
+        self.new_devices.clear();
+    }
+
+    /// Memory in use, in bytes, about.
+    pub fn weight(&self) -> usize {
+        self.readings.len() * size_of::<Reading>()
+            + self.cells.len() * size_of::<Cell>()
+            + self.text.len()
+            + self.bytes.len()
+            + self.rejections.len() * 256
+    }
+}
