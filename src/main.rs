@@ -1,1 +1,17 @@
-fn main(){}
+//! Arguments, configuration, dispatch, exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use iotpipe::cli::Cli;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(usage) => {
+            let _ = usage.print();
+            return if usage.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
+        }
+    };
+    iotpipe::command::dispatch(cli).into()
+}

@@ -127,8 +127,24 @@ pub struct Reading {
 pub struct Rejection {
     /// Line and bytes.
     pub position: Position,
-    /// At least one.
+    /// At least one, except for a continuation.
     pub reasons: Vec<Reason>,
+    /// How the row counts.
+    pub verdict: Verdict,
+}
+
+/// How a row that was set aside counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Breaks the contract.
+    Rejected,
+    /// Repeats the key of an earlier row, with the same values or with others.
+    Duplicate {
+        /// Whether nothing but the delivery differs.
+        same_values: bool,
+    },
+    /// No row of its own: more bytes of the overlong row before it.
+    Continuation,
 }
 
 /// Some consecutive rows of one file: the unit in which a pass hands rows to its sinks.

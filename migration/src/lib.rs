@@ -1,1 +1,16 @@
+//! The schema, for both databases. Columns per sensor, and the view over them, are added by the program itself,
+//! since they follow the contract.
 
+mod m20261124_000001_create_schema;
+
+pub use sea_orm_migration::prelude::*;
+
+/// All migrations, oldest first.
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m20261124_000001_create_schema::Migration)]
+    }
+}

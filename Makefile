@@ -1,0 +1,33 @@
+# The whole vocabulary of this repository. `make` alone lists it.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help run test lint build sample
+
+# Each recipe reaches cargo through this: it installs what is missing, puts cargo on the path, then runs its arguments.
+TOOLCHAIN := scripts/toolchain.sh
+
+# What `make sample` writes. The same seed gives the same bytes.
+SAMPLE ?= --devices 3 --rows 5000 --files 2 --error-rate 0.02 --seed 42
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: build ## build, then take data/ through the pipeline on SQLite (with a small sample the first time)
+	@SAMPLE='$(SAMPLE)' scripts/demo.sh
+
+test: ## run every test, PostgreSQL included
+	@$(TOOLCHAIN) cargo test --workspace --locked
+
+lint: ## formatting, clippy, documentation, README, file length
+	@scripts/check-length.sh
+	@$(TOOLCHAIN) --lint cargo fmt --all --check
+	@$(TOOLCHAIN) --lint cargo clippy --workspace --all-targets --locked -- -D warnings
+	@RUSTDOCFLAGS="-D warnings" $(TOOLCHAIN) cargo doc --workspace --no-deps --locked
+	@$(TOOLCHAIN) scripts/check-readme.sh
+
+build: ## build target/release/iotpipe
+	@$(TOOLCHAIN) cargo build --release --locked
+
+sample: build ## write sample files with known defects into data/ (SAMPLE="--devices … --rows …")
+	@$${CARGO_TARGET_DIR:-target}/release/iotpipe generate $(SAMPLE)

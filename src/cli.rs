@@ -1,0 +1,147 @@
+//! The command line, as it is typed.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+use crate::generate::{Compression, Defect, Style};
+
+/// Loads CSV files of sensor readings into PostgreSQL or SQLite: every line in exactly one place, exactly once.
+///
+/// Exit codes: 0 done (rows in quarantine are normal), 1 something failed that may work if tried again, 2 it will never
+/// work as asked (usage, configuration, contract), 3 with --strict: done, but rows or files were rejected.
+#[derive(Debug, Parser)]
+#[command(name = "iotpipe", version)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags that every command takes.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Configuration and contract [default: iotpipe.toml, which may be absent]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// sqlite://PATH or postgres://USER@HOST/DATABASE [default: sqlite://iotpipe.db]
+    #[arg(long, global = true, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    pub database_url: Option<String>,
+    /// With json, the last line of stdout is one JSON object
+    #[arg(long, global = true, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+    /// Form of the log lines on stderr
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+    /// Say more (twice: everything)
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// Say nothing but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// What a run of steps takes.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct StepArgs {
+    /// Exit with 3 when rows or files were rejected
+    #[arg(long)]
+    pub strict: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write a commented iotpipe.toml
+    Init {
+        /// Overwrite an existing file
+        #[arg(long)]
+        force: bool,
+    },
+    /// Create or update the schema, add columns for new sensors
+    Migrate,
+    /// Find new files and put them in the manifest
+    Scan(StepArgs),
+    /// Give a verdict on each pending file; bad rows go to quarantine/
+    Validate(StepArgs),
+    /// Store the aggregates of each validated file
+    Aggregate(StepArgs),
+    /// Store rows, aggregates and the file's state in one transaction, through any step that the file still lacks
+    Load(StepArgs),
+    /// scan and load, once
+    Run(StepArgs),
+    /// run again and again until SIGINT or SIGTERM, woken early by new files
+    Loop {
+        /// Time between two looks at the folder
+        #[arg(long, default_value = "5s", value_parser = humantime::parse_duration)]
+        interval: Duration,
+    },
+    /// Show files by state, rows, last errors, and devices gone quiet
+    Status,
+    /// Write synthetic telemetry with a seed and known defects
+    Generate(GenerateArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct GenerateArgs {
+    /// Folder to write to [default: the configured data folder]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Number of devices
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    pub devices: u32,
+    /// Rows per file
+    #[arg(long, default_value_t = 1000)]
+    pub rows: u64,
+    /// Number of files
+    #[arg(long, default_value_t = 1)]
+    pub files: u32,
+    /// Time between two readings of one device
+    #[arg(long, default_value = "5s", value_parser = humantime::parse_duration)]
+    pub interval: Duration,
+    /// Share of defective rows, 0 to 1
+    #[arg(long, default_value_t = 0.0, value_parser = share)]
+    pub error_rate: f64,
+    /// Defects to choose from, separated by commas [default: all but too_long]
+    #[arg(long, value_delimiter = ',', value_name = "LIST")]
+    pub defects: Vec<Defect>,
+    /// Time of the first reading, RFC 3339
+    #[arg(long, default_value = "2026-01-01T00:00:00Z", value_parser = instant)]
+    pub start: jiff::Timestamp,
+    /// The same seed writes the same bytes
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// plain, or quoted like the public data set
+    #[arg(long, default_value = "plain")]
+    pub style: Style,
+    /// Compression of the files: none, gz or zst
+    #[arg(long, default_value = "none")]
+    pub compression: Compression,
+    /// Go on for ever: one file each time this has passed
+    #[arg(long, value_parser = humantime::parse_duration, value_name = "DURATION")]
+    pub every: Option<Duration>,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(v) if (0.0..=1.0).contains(&v) => Ok(v),
+        _ => Err("must be a number between 0 and 1".to_owned()),
+    }
+}
+
+fn instant(text: &str) -> Result<jiff::Timestamp, String> {
+    text.parse().map_err(|e| format!("{e} (write it as 2026-01-01T00:00:00Z)"))
+}

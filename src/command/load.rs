@@ -1,0 +1,10 @@
+//! `iotpipe load`
+
+use crate::error::Error;
+use crate::manifest::State;
+use crate::printer::Summary;
+use crate::step::{Workshop, bring_files_to};
+
+pub fn run(shop: &Workshop<'_>) -> Result<Summary, Error> {
+    bring_files_to(shop, State::Loaded, "load")
+}

@@ -1,0 +1,15 @@
+//! `iotpipe migrate`
+
+use super::Exit;
+use crate::config::Config;
+use crate::printer::Printer;
+use crate::store::Store;
+
+pub fn run(config: &Config, store: &Store, printer: Printer) -> anyhow::Result<Exit> {
+    let changed = !store.is_migrated(&config.contract)?;
+    store.migrate(&config.contract)?;
+    let what = if changed { "brought up to date" } else { "up to date already" };
+    printer.say(&format!("migrate: the schema at {} is {what}", store.place()));
+    printer.result(&serde_json::json!({ "step": "migrate", "changed": changed }));
+    Ok(Exit::Done)
+}

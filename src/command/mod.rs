@@ -1,0 +1,150 @@
+//! One file per command. A command gets resolved values and a printer, and touches neither arguments nor environment.
+
+mod aggregate;
+mod generate;
+mod init;
+mod load;
+mod migrate;
+mod run;
+mod scan;
+mod status;
+mod validate;
+mod watch;
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use crate::cli::{Cli, Command, Global};
+use crate::config::{Config, ConfigError};
+use crate::error::Error;
+use crate::manifest;
+use crate::printer::{Printer, Summary};
+use crate::step::Workshop;
+use crate::store::{Store, StoreError};
+use crate::telemetry;
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done.
+    Done,
+    /// Something failed that may work if tried again.
+    TryAgain,
+    /// It will never work as asked.
+    Never,
+    /// With `--strict`: done, but rows or files were rejected.
+    Imperfect,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(match exit {
+            Exit::Done => 0,
+            Exit::TryAgain => 1,
+            Exit::Never => 2,
+            Exit::Imperfect => 3,
+        })
+    }
+}
+
+/// Set by the first signal; every command looks at it between files and batches.
+static STOP: AtomicBool = AtomicBool::new(false);
+
+/// Runs what was asked for, and says on stderr why it could not.
+pub fn dispatch(cli: Cli) -> Exit {
+    let printer = Printer::new(cli.global.output, cli.global.quiet);
+    match run_command(cli, printer) {
+        Ok(exit) => exit,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            exit_of(&error)
+        }
+    }
+}
+
+fn exit_of(error: &anyhow::Error) -> Exit {
+    let never = error.downcast_ref::<ConfigError>().is_some()
+        || matches!(error.downcast_ref::<StoreError>(), Some(StoreError::Url | StoreError::Schema(_)))
+        || matches!(error.downcast_ref::<Error>(), Some(Error::Store(StoreError::Url | StoreError::Schema(_))))
+        || error.downcast_ref::<init::Exists>().is_some();
+    if never { Exit::Never } else { Exit::TryAgain }
+}
+
+fn run_command(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
+    let Cli { global, command } = cli;
+    if let Command::Init { force } = command {
+        return init::run(global.config.as_deref().unwrap_or(Path::new(DEFAULT_CONFIG)), force, printer);
+    }
+    let config = resolve(&global)?;
+    if let Command::Generate(args) = &command {
+        return generate::run(args, &config, printer);
+    }
+    create_folders(&config)?;
+    let _logs = telemetry::start(&config.paths.logs, global.log_format, global.verbose, global.quiet);
+    let started = Instant::now();
+    let store = Store::open(&config.database_url)?;
+    if let Command::Migrate = command {
+        return migrate::run(&config, &store, printer);
+    }
+    bring_schema_up_to_date(&config, &store)?;
+    let worker = manifest::worker_name();
+    let shop = Workshop { config: &config, store: &store, printer, worker, stop: &STOP };
+    let (strict, summary) = match command {
+        Command::Status => return status::run(&shop),
+        Command::Loop { interval } => return watch::run(&shop, interval),
+        Command::Scan(args) => (args.strict, scan::run(&shop)),
+        Command::Validate(args) => (args.strict, validate::run(&shop)),
+        Command::Aggregate(args) => (args.strict, aggregate::run(&shop)),
+        Command::Load(args) => (args.strict, load::run(&shop)),
+        Command::Run(args) => (args.strict, run::run(&shop)),
+        Command::Init { .. } | Command::Migrate | Command::Generate(_) => return Ok(Exit::Done),
+    };
+    Ok(conclude(summary?, started, strict, printer))
+}
+
+fn conclude(mut summary: Summary, started: Instant, strict: bool, printer: Printer) -> Exit {
+    summary.took(started.elapsed());
+    printer.say(&summary.to_string());
+    printer.result(&summary);
+    match summary {
+        Summary { retry: true, .. } => Exit::TryAgain,
+        Summary { imperfect: true, .. } if strict => Exit::Imperfect,
+        _ => Exit::Done,
+    }
+}
+
+const DEFAULT_CONFIG: &str = "iotpipe.toml";
+
+fn resolve(global: &Global) -> Result<Config, ConfigError> {
+    let default = Path::new(DEFAULT_CONFIG);
+    let path = match &global.config {
+        Some(path) => Some(path.as_path()),
+        None => default.exists().then_some(default),
+    };
+    Config::resolve(path, global.database_url.clone())
+}
+
+fn create_folders(config: &Config) -> Result<(), Error> {
+    let paths = &config.paths;
+    for folder in [&paths.data, &paths.processed, &paths.quarantine, &paths.logs] {
+        fs::create_dir_all(folder).map_err(Error::storage(folder))?;
+    }
+    Ok(())
+}
+
+fn bring_schema_up_to_date(config: &Config, store: &Store) -> Result<(), StoreError> {
+    if store.is_embedded() || config.auto_migrate {
+        return store.migrate(&config.contract);
+    }
+    match store.is_migrated(&config.contract)? {
+        true => Ok(()),
+        false => Err(StoreError::Schema(format!(
+            "the schema at {} is not the one that this program and contract need, and auto_migrate is off; run \
+             `iotpipe migrate` once",
+            store.place()
+        ))),
+    }
+}

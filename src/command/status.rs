@@ -1,0 +1,56 @@
+//! `iotpipe status`
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::Exit;
+use crate::manifest::{self, State};
+use crate::step::Workshop;
+
+/// A device is quiet when it lags this far behind the latest reading of all.
+const QUIET_AFTER: chrono::TimeDelta = chrono::TimeDelta::hours(1);
+/// Files with errors, and quiet devices, that are shown.
+const SHOWN: u64 = 10;
+
+#[derive(Debug, Serialize)]
+struct Status {
+    step: &'static str,
+    files: std::collections::BTreeMap<&'static str, i64>,
+    rows: manifest::RowTotals,
+    last_errors: Vec<manifest::LastError>,
+    quiet_devices: Vec<manifest::QuietDevice>,
+}
+
+pub fn run(shop: &Workshop<'_>) -> anyhow::Result<Exit> {
+    let counts = manifest::count_by_state(shop.store)?;
+    let status = Status {
+        step: "status",
+        files: counts.iter().map(|(state, n)| (state.as_str(), *n)).collect(),
+        rows: manifest::row_totals(shop.store)?,
+        last_errors: manifest::last_errors(shop.store, SHOWN)?,
+        quiet_devices: manifest::quiet_devices(shop.store, QUIET_AFTER, SHOWN)?,
+    };
+    shop.printer.show(&text(&status, shop.store.place()));
+    shop.printer.result(&status);
+    Ok(Exit::Done)
+}
+
+fn text(status: &Status, place: &str) -> String {
+    let mut lines = vec![format!("database    {place}")];
+    let files: Vec<String> =
+        State::ALL.iter().filter_map(|s| status.files.get(s.as_str()).map(|n| format!("{n} {}", s.as_str()))).collect();
+    lines.push(format!("files       {}", if files.is_empty() { "none yet".to_owned() } else { files.join(", ") }));
+    let rows = &status.rows;
+    lines.push(format!("rows        {} loaded, {} rejected, {} duplicate", rows.loaded, rows.rejected, rows.duplicate));
+    for error in &status.last_errors {
+        lines.push(format!("{:<11} {:?}: {}", error.state, error.source, error.error));
+    }
+    for quiet in &status.quiet_devices {
+        lines.push(format!("quiet       {} since {}", quiet.device, shown(quiet.last_seen)));
+    }
+    lines.join("\n")
+}
+
+fn shown(time: DateTime<Utc>) -> String {
+    time.format("%Y-%m-%d %H:%M:%S UTC").to_string()
+}

@@ -1,0 +1,110 @@
+//! What `status` shows.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Statement};
+use serde::Serialize;
+
+use super::SourceFile;
+use crate::store::entity::{Column, Entity};
+use crate::store::{Store, StoreError};
+
+/// Rows of all files, by where they went.
+#[derive(Debug, Default, Serialize, FromQueryResult)]
+pub struct RowTotals {
+    /// In `iot_raw_data`.
+    pub loaded: i64,
+    /// In the quarantine.
+    pub rejected: i64,
+    /// In the quarantine, as repeats.
+    pub duplicate: i64,
+}
+
+/// A file that did not go through, and why.
+#[derive(Debug, Serialize)]
+pub struct LastError {
+    /// Path below `data/`.
+    pub source: String,
+    /// Its state.
+    pub state: String,
+    /// Why.
+    pub error: String,
+}
+
+/// A device that lags behind the others.
+#[derive(Debug, Serialize)]
+pub struct QuietDevice {
+    /// Its name.
+    pub device: String,
+    /// Its latest reading.
+    pub last_seen: DateTime<Utc>,
+}
+
+/// Sums over the loaded files.
+///
+/// # Errors
+/// When the database can't be asked.
+pub fn row_totals(store: &Store) -> Result<RowTotals, StoreError> {
+    let sql = "SELECT CAST(coalesce(sum(rows_loaded), 0) AS bigint) AS loaded,
+                      CAST(coalesce(sum(rows_rejected), 0) AS bigint) AS rejected,
+                      CAST(coalesce(sum(rows_duplicate), 0) AS bigint) AS duplicate
+               FROM manifest WHERE state = 'loaded'";
+    store.query(async |db| {
+        let statement = Statement::from_string(db.get_database_backend(), sql);
+        Ok(RowTotals::find_by_statement(statement).one(db).await?.unwrap_or_default())
+    })
+}
+
+/// The latest files with an error, newest first.
+///
+/// # Errors
+/// When the database can't be asked.
+pub fn last_errors(store: &Store, limit: u64) -> Result<Vec<LastError>, StoreError> {
+    let files: Vec<SourceFile> = store.query(async |db| {
+        Entity::find()
+            .filter(Column::LastError.is_not_null())
+            .filter(Column::State.ne("duplicate"))
+            .order_by_desc(Column::Id)
+            .limit(limit)
+            .all(db)
+            .await
+    })?;
+    let error = |f: SourceFile| LastError { source: f.source, state: f.state, error: f.last_error.unwrap_or_default() };
+    Ok(files.into_iter().map(error).collect())
+}
+
+#[derive(FromQueryResult)]
+struct LastSeen {
+    device: String,
+    micros: i64,
+}
+
+/// Devices whose latest reading is older than the latest of all by more than `lag`, the longest quiet first. Each
+/// device costs one look into the key's index.
+///
+/// # Errors
+/// When the database can't be asked.
+pub fn quiet_devices(store: &Store, lag: TimeDelta, limit: u64) -> Result<Vec<QuietDevice>, StoreError> {
+    let micros = match store.is_embedded() {
+        false => "CAST(extract(epoch FROM max(r.ts)) * 1000000 AS bigint)",
+        true => "max(r.ts)",
+    };
+    let sql = format!(
+        "SELECT device, micros FROM (
+             SELECT d.name AS device, (SELECT {micros} FROM iot_raw_data r WHERE r.device_id = d.id) AS micros
+             FROM device d) seen
+         WHERE micros IS NOT NULL ORDER BY micros"
+    );
+    let seen: Vec<LastSeen> = store.query(async |db| {
+        let statement = Statement::from_string(db.get_database_backend(), sql);
+        LastSeen::find_by_statement(statement).all(db).await
+    })?;
+    let latest = seen.last().map_or(0, |s| s.micros);
+    let lag = lag.num_microseconds().unwrap_or(i64::MAX);
+    let quiet = seen.into_iter().filter(|s| latest - s.micros > lag).take(limit as usize);
+    Ok(quiet
+        .map(|s| QuietDevice {
+            device: s.device,
+            last_seen: DateTime::from_timestamp_micros(s.micros).unwrap_or_default(),
+        })
+        .collect())
+}

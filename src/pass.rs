@@ -1,0 +1,223 @@
+//! One streaming pass over one source file: parse, validate, hand to the sinks.
+//!
+//! A thread of its own parses and validates while the calling thread feeds the sinks, so that the work hides behind
+//! the database. Memory is bounded by the batches under way, whatever the size of the file.
+
+use std::io::{self, Read};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, atomic::AtomicBool, atomic::Ordering};
+
+use sha2::{Digest, Sha256};
+
+use crate::config::hex;
+use crate::contract::Contract;
+use crate::error::Error;
+use crate::parse::{Problem, RowReader};
+use crate::reading::{Batch, Rule, Verdict};
+use crate::sink::Sink;
+use crate::source::Compression;
+use crate::validate::{FileRejection, Layout, Validator};
+
+/// A batch is handed over when it weighs this many bytes.
+const BATCH_BYTES: usize = 4 << 20;
+/// Batches between the two threads; with one in each thread's hands, four exist.
+const BATCHES_UNDER_WAY: usize = 2;
+
+/// What is read in a pass.
+pub struct PassInput<'a> {
+    /// The file's bytes as they are stored.
+    pub reader: Box<dyn Read + Send + 'a>,
+    /// How they are compressed.
+    pub compression: Compression,
+    /// Name without folder, for contracts that take the device from it.
+    pub file_name: &'a str,
+    /// "Now" for the contract, microseconds since 1970-01-01 UTC.
+    pub discovered_at: i64,
+    /// Hash (hex) of the bytes that were discovered.
+    pub expected_sha256: &'a str,
+    /// Set when the pass should end early, rolled back.
+    pub stop: &'a AtomicBool,
+}
+
+/// How many rows a pass saw, and where they went.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Tally {
+    /// All rows.
+    pub total: i64,
+    /// Readings that reached the sinks and stayed.
+    pub loaded: i64,
+    /// Rows that break the contract.
+    pub rejected: i64,
+    /// Rows whose key came before.
+    pub duplicate: i64,
+    /// Those of them whose values differ.
+    pub differing: i64,
+}
+
+enum Message {
+    Header(Vec<u8>),
+    Batch(Batch),
+}
+
+/// Reads the file once and feeds `sinks`, each batch to one sink after the other, in their order.
+///
+/// # Errors
+/// [`Error::Refused`] when the file as a whole breaks the contract, [`Error::Changed`] when its bytes are not those that
+/// were discovered, and whatever a sink says. The sinks are finished only when all is well.
+pub fn run(input: PassInput<'_>, contract: &Contract, sinks: &mut [&mut dyn Sink]) -> Result<Tally, Error> {
+    let (sender, receiver) = sync_channel(BATCHES_UNDER_WAY);
+    let spare = Mutex::new(Vec::new());
+    let expected = input.expected_sha256.to_owned();
+    let tally = std::thread::scope(|scope| {
+        let reader = scope.spawn(|| read(input, contract, &sender_of(sender), &spare));
+        let fed = feed(receiver, sinks, &spare);
+        let sha256 = match reader.join() {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic),
+        };
+        match (fed, sha256) {
+            (Err(sink), _) => Err(sink),
+            (Ok(_), Err(reading)) => Err(reading),
+            (Ok(_), Ok(sha256)) if sha256 != expected => Err(Error::Changed),
+            (Ok(tally), Ok(_)) => Ok(tally),
+        }
+    })?;
+    refuse_when_too_many(contract, &tally)?;
+    for sink in sinks.iter_mut() {
+        sink.finish()?;
+    }
+    Ok(tally)
+}
+
+fn sender_of(sender: SyncSender<Message>) -> impl Fn(Message) -> bool {
+    move |message| sender.send(message).is_ok()
+}
+
+fn refuse_when_too_many(contract: &Contract, tally: &Tally) -> Result<(), Error> {
+    let bad = tally.rejected + tally.differing;
+    if tally.total > 0 && bad as f64 / tally.total as f64 > contract.max_rejected_ratio {
+        return Err(Error::Refused(FileRejection {
+            rule: Rule::TooManyRejected,
+            message: format!(
+                "{bad} of {} rows break the contract, more than the {} that max_rejected_ratio allows",
+                tally.total, contract.max_rejected_ratio
+            ),
+        }));
+    }
+    Ok(())
+}
+
+fn feed(receiver: Receiver<Message>, sinks: &mut [&mut dyn Sink], spare: &Mutex<Vec<Batch>>) -> Result<Tally, Error> {
+    let mut tally = Tally::default();
+    let mut devices: Vec<String> = Vec::new();
+    for message in receiver {
+        let mut batch = match message {
+            Message::Header(header) => {
+                for sink in sinks.iter_mut() {
+                    sink.begin(&header)?;
+                }
+                continue;
+            }
+            Message::Batch(batch) => batch,
+        };
+        devices.append(&mut batch.new_devices);
+        for sink in sinks.iter_mut() {
+            sink.take(&mut batch, &devices)?;
+        }
+        tally.count(&batch);
+        batch.clear();
+        if let Ok(mut spare) = spare.lock() {
+            spare.push(batch);
+        }
+    }
+    Ok(tally)
+}
+
+impl Tally {
+    fn count(&mut self, batch: &Batch) {
+        self.loaded += batch.readings.len() as i64;
+        for rejection in &batch.rejections {
+            match rejection.verdict {
+                Verdict::Rejected => self.rejected += 1,
+                Verdict::Duplicate { same_values } => {
+                    self.duplicate += 1;
+                    self.differing += i64::from(!same_values);
+                }
+                Verdict::Continuation => {}
+            }
+        }
+        self.total = self.loaded + self.rejected + self.duplicate;
+    }
+}
+
+/// Parses and validates to the end of the file; gives the hash of its bytes.
+fn read(
+    input: PassInput<'_>,
+    contract: &Contract,
+    send: &dyn Fn(Message) -> bool,
+    spare: &Mutex<Vec<Batch>>,
+) -> Result<String, Error> {
+    let hash = Arc::new(Mutex::new(Sha256::new()));
+    let hashed = HashingReader { inner: input.reader, hash: Arc::clone(&hash) };
+    let plain = input.compression.decode(hashed).map_err(unreadable)?;
+    let mut rows = RowReader::new(plain, contract.csv.delimiter, contract.csv.skip_lines);
+    let header = rows.header().map_err(unreadable)?.ok_or_else(|| {
+        Error::Refused(FileRejection { rule: Rule::Empty, message: "the file has no header".to_owned() })
+    })?;
+    if let Some(problem) = header.problem {
+        let rule = if problem == Problem::TooLong { Rule::TooLong } else { Rule::UnclosedQuote };
+        let message = "the header line is malformed: no column can be told from it".to_owned();
+        return Err(Error::Refused(FileRejection { rule, message }));
+    }
+    let layout = Layout::bind(contract, &header.names, input.file_name).map_err(Error::Refused)?;
+    let mut validator = Validator::new(contract, layout, input.discovered_at);
+    let mut batch = Batch::default();
+    let mut listening = send(Message::Header(header.bytes));
+    while listening && let Some(row) = rows.next_row().map_err(unreadable)? {
+        validator.judge(&row, &mut batch);
+        if batch.weight() >= BATCH_BYTES {
+            if input.stop.load(Ordering::Relaxed) {
+                return Err(Error::Stopped);
+            }
+            let next = spare.lock().ok().and_then(|mut s| s.pop()).unwrap_or_default();
+            listening = send(Message::Batch(std::mem::replace(&mut batch, next)));
+        }
+    }
+    send(Message::Batch(batch));
+    let digest = hash.lock().map(|h| h.clone().finalize()).unwrap_or_default();
+    Ok(hex(&digest))
+}
+
+/// A read that fails halfway: broken compression is the file's fault, anything else the surroundings'.
+fn unreadable(source: io::Error) -> Error {
+    match source.kind() {
+        io::ErrorKind::UnexpectedEof
+        | io::ErrorKind::InvalidData
+        | io::ErrorKind::InvalidInput
+        | io::ErrorKind::Other
+            if source.raw_os_error().is_none() =>
+        {
+            Error::Refused(FileRejection {
+                rule: Rule::Unreadable,
+                message: format!("the file can't be read to its end: {source}"),
+            })
+        }
+        _ => Error::Source { path: "the file".into(), source },
+    }
+}
+
+/// Hashes what passes through it.
+struct HashingReader<R> {
+    inner: R,
+    hash: Arc<Mutex<Sha256>>,
+}
+
+impl<R: Read> Read for HashingReader<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(buffer)?;
+        if let Ok(mut hash) = self.hash.lock() {
+            hash.update(&buffer[..n]);
+        }
+        Ok(n)
+    }
+}

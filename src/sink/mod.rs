@@ -1,0 +1,36 @@
+//! Where the rows of a pass go. A sink has three verbs and takes part in the pass's commit.
+
+mod aggregates;
+mod quarantine;
+mod raw;
+
+pub use aggregates::AggregateSink;
+pub use quarantine::{QuarantineNames, QuarantineSink, write_file_reason};
+pub use raw::RawSink;
+
+use crate::error::Error;
+use crate::reading::Batch;
+
+/// Takes the rows of one pass.
+pub trait Sink {
+    /// The file's header (with its preamble), byte for byte, without its last line ending.
+    ///
+    /// # Errors
+    /// When the sink can't start.
+    fn begin(&mut self, header: &[u8]) -> Result<(), Error>;
+
+    /// The next rows. A sink may move readings to the rejections (the raw table does so with duplicates); the sinks
+    /// behind it see what is left. `devices` are the names met so far, indexed by [`Reading::device`].
+    ///
+    /// [`Reading::device`]: crate::reading::Reading::device
+    ///
+    /// # Errors
+    /// When the rows can't be kept; the pass ends and nothing of the file is committed.
+    fn take(&mut self, batch: &mut Batch, devices: &[String]) -> Result<(), Error>;
+
+    /// All rows were handed over and the file is whole.
+    ///
+    /// # Errors
+    /// When what was taken can't be made durable.
+    fn finish(&mut self) -> Result<(), Error>;
+}

@@ -1,0 +1,179 @@
+//! Rejections → `quarantine/`: the rows byte for byte, and the reasons beside them.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use super::Sink;
+use crate::error::Error;
+use crate::reading::{Batch, Rejection, Verdict};
+use crate::source::{durable_rename, split_name};
+use crate::validate::FileRejection;
+
+/// Longest file name that common file systems take, in bytes.
+const MAX_NAME_BYTES: usize = 255;
+
+/// The names in the quarantine that belong to one source file.
+#[derive(Debug, Clone)]
+pub struct QuarantineNames {
+    /// `<stem>.<first 12 of sha256>.rejected.csv`.
+    pub rejected: PathBuf,
+    /// `<stem>.<first 12 of sha256>.reasons.csv`.
+    pub reasons: PathBuf,
+    /// `<stem>.<first 12 of sha256>.csv` (or `.csv.gz`, …): the file itself, when it is refused whole.
+    pub refused: PathBuf,
+}
+
+impl QuarantineNames {
+    /// For the file called `file_name` with this content.
+    pub fn new(folder: &Path, file_name: &str, sha256: &str) -> Self {
+        let (stem, extension) = split_name(file_name);
+        let hash = sha256.get(..12).unwrap_or(sha256);
+        let name = |ending: &str| {
+            // Room is kept for the temporary name, so that a stem of any length can be written.
+            let room = MAX_NAME_BYTES.saturating_sub(hash.len() + ending.len() + ".".len() * 2 + ".tmp".len());
+            let mut end = stem.len().min(room);
+            while !stem.is_char_boundary(end) {
+                end -= 1;
+            }
+            folder.join(format!("{}.{hash}{ending}", &stem[..end]))
+        };
+        Self { rejected: name(".rejected.csv"), reasons: name(".reasons.csv"), refused: name(extension) }
+    }
+}
+
+/// Writes the rejections of one pass. Nothing is created for a file without any.
+pub struct QuarantineSink {
+    names: QuarantineNames,
+    header: Vec<u8>,
+    header_lines: u64,
+    line_end: &'static [u8],
+    open: Option<OpenFiles>,
+}
+
+struct OpenFiles {
+    rejected: BufWriter<File>,
+    reasons: csv::Writer<File>,
+    next_line: u64,
+}
+
+impl QuarantineSink {
+    /// For the file that `names` belong to.
+    pub fn new(names: QuarantineNames) -> Self {
+        Self { names, header: Vec::new(), header_lines: 1, line_end: b"\n", open: None }
+    }
+
+    fn create(&self) -> Result<OpenFiles, Error> {
+        let rejected = temporary(&self.names.rejected);
+        let mut writer = BufWriter::new(File::create(&rejected).map_err(Error::storage(&rejected))?);
+        writer.write_all(&self.header).map_err(Error::storage(&rejected))?;
+        let reasons = reasons_writer(&self.names.reasons)?;
+        Ok(OpenFiles { rejected: writer, reasons, next_line: self.header_lines + 1 })
+    }
+
+    fn write(&mut self, row: &[u8], rejection: &Rejection) -> Result<(), Error> {
+        let mut open = match self.open.take() {
+            Some(open) => open,
+            None => self.create()?,
+        };
+        let failed = Error::storage(&self.names.rejected);
+        if rejection.verdict != Verdict::Continuation {
+            open.rejected.write_all(self.line_end).map_err(failed)?;
+            let (line, rejected_line) = (rejection.position.line.to_string(), open.next_line.to_string());
+            for r in &rejection.reasons {
+                let record = [&line, &rejected_line, &r.column, &r.value, r.rule.as_str(), &r.message];
+                open.reasons.write_record(record).map_err(|e| csv_failure(&self.names.reasons, e))?;
+            }
+            open.next_line += 1;
+        }
+        open.next_line += memchr::memchr_iter(b'\n', row).count() as u64;
+        open.rejected.write_all(row).map_err(Error::storage(&self.names.rejected))?;
+        self.open = Some(open);
+        Ok(())
+    }
+}
+
+impl Sink for QuarantineSink {
+    fn begin(&mut self, header: &[u8]) -> Result<(), Error> {
+        // The header comes with its line ending when that is CRLF, so that rows are given back as they came.
+        self.line_end = if header.ends_with(b"\r") { b"\r\n" } else { b"\n" };
+        self.header = header.strip_suffix(b"\r").unwrap_or(header).to_vec();
+        self.header_lines = 1 + memchr::memchr_iter(b'\n', header).count() as u64;
+        Ok(())
+    }
+
+    fn take(&mut self, batch: &mut Batch, _devices: &[String]) -> Result<(), Error> {
+        for rejection in &batch.rejections {
+            self.write(batch.row(rejection.position), rejection)?;
+        }
+        Ok(())
+    }
+
+    /// Both files stand under their names before the step commits: a crash in between leaves files that the next
+    /// attempt writes again, never a commit without its files.
+    fn finish(&mut self) -> Result<(), Error> {
+        let Some(mut open) = self.open.take() else { return remove_stale(&self.names) };
+        let failed = || Error::storage(&self.names.rejected);
+        open.rejected.write_all(self.line_end).map_err(failed())?;
+        let file = open.rejected.into_inner().map_err(|e| failed()(e.into_error()))?;
+        file.sync_all().map_err(failed())?;
+        durable_rename(&temporary(&self.names.rejected), &self.names.rejected)?;
+        finish_reasons(open.reasons, &self.names.reasons)
+    }
+}
+
+impl Drop for QuarantineSink {
+    fn drop(&mut self) {
+        if self.open.take().is_some() {
+            let _ = fs::remove_file(temporary(&self.names.rejected));
+            let _ = fs::remove_file(temporary(&self.names.reasons));
+        }
+    }
+}
+
+/// Writes the `.reasons.csv` of a file that is refused whole, and takes away what an earlier pass left of its rows.
+///
+/// # Errors
+/// When the quarantine can't be written.
+pub fn write_file_reason(names: &QuarantineNames, refusal: &FileRejection) -> Result<(), Error> {
+    remove_stale(names)?;
+    let mut reasons = reasons_writer(&names.reasons)?;
+    reasons
+        .write_record(["", "", "", "", refusal.rule.as_str(), &refusal.message])
+        .map_err(|e| csv_failure(&names.reasons, e))?;
+    finish_reasons(reasons, &names.reasons)
+}
+
+fn remove_stale(names: &QuarantineNames) -> Result<(), Error> {
+    for path in [&names.rejected, &names.reasons] {
+        match fs::remove_file(path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::storage(path)(e)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn reasons_writer(path: &Path) -> Result<csv::Writer<File>, Error> {
+    let file = File::create(temporary(path)).map_err(Error::storage(path))?;
+    let mut writer = csv::Writer::from_writer(file);
+    writer
+        .write_record(["line", "rejected_line", "column", "value", "rule", "message"])
+        .map_err(|e| csv_failure(path, e))?;
+    Ok(writer)
+}
+
+fn finish_reasons(writer: csv::Writer<File>, path: &Path) -> Result<(), Error> {
+    let file = writer.into_inner().map_err(|e| Error::storage(path)(std::io::Error::other(e.to_string())))?;
+    file.sync_all().map_err(Error::storage(path))?;
+    durable_rename(&temporary(path), path)
+}
+
+fn csv_failure(path: &Path, error: csv::Error) -> Error {
+    Error::storage(path)(std::io::Error::other(error))
+}
+
+fn temporary(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.tmp"))
+}

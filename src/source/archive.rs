@@ -1,0 +1,79 @@
+//! Moves a file out of `data/`, durably and without ever overwriting another.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+use super::{sha256_of, split_name};
+use crate::error::Error;
+
+/// Moves `path` to `target`. Where `target` is taken by another content, `<stem>.<first 12>.csv` beside it is used;
+/// where it is taken by the same content, `path` is removed. Gives the name under which the content now stands.
+///
+/// A crash at any point leaves the content under at least one of the names, and doing it again finishes the move.
+///
+/// # Errors
+/// [`Error::Storage`] when the target's folder can't be written.
+pub fn archive(path: &Path, target: &Path, sha256: &str) -> Result<PathBuf, Error> {
+    if let Some(folder) = target.parent() {
+        fs::create_dir_all(folder).map_err(Error::storage(folder))?;
+    }
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    let (stem, extension) = split_name(&name);
+    let beside = target.with_file_name(format!("{stem}.{}{extension}", sha256.get(..12).unwrap_or(sha256)));
+    for target in [target, &beside] {
+        match move_without_overwriting(path, target) {
+            Ok(()) => return Ok(target.to_owned()),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                if sha256_of(target).map_err(Error::storage(target))? == sha256 {
+                    fs::remove_file(path).map_err(Error::storage(path))?;
+                    return Ok(target.to_owned());
+                }
+            }
+            Err(e) => return Err(Error::storage(target)(e)),
+        }
+    }
+    let taken = io::Error::new(io::ErrorKind::AlreadyExists, "both names are taken by other contents");
+    Err(Error::storage(&beside)(taken))
+}
+
+fn move_without_overwriting(path: &Path, target: &Path) -> io::Result<()> {
+    match renameat_with(CWD, path, CWD, target, RenameFlags::NOREPLACE) {
+        Ok(()) => {}
+        Err(rustix::io::Errno::XDEV) => copy_across(path, target)?,
+        // Some network file systems know no such flag; the check is then as good as it gets there.
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) if !target.exists() => fs::rename(path, target)?,
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => return Err(io::ErrorKind::AlreadyExists.into()),
+        Err(e) => return Err(e.into()),
+    }
+    sync_folder(target)
+}
+
+/// To another file system: the copy stands whole and durable under the new name before the old one goes.
+fn copy_across(path: &Path, target: &Path) -> io::Result<()> {
+    if target.exists() {
+        return Err(io::ErrorKind::AlreadyExists.into());
+    }
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = target.with_file_name(format!(".{name}.tmp"));
+    fs::copy(path, &temporary)?;
+    File::open(&temporary)?.sync_all()?;
+    renameat_with(CWD, &temporary, CWD, target, RenameFlags::NOREPLACE)?;
+    sync_folder(target)?;
+    fs::remove_file(path)
+}
+
+/// Renames over whatever is there, and makes the new name durable.
+///
+/// # Errors
+/// [`Error::Storage`].
+pub fn durable_rename(from: &Path, to: &Path) -> Result<(), Error> {
+    fs::rename(from, to).and_then(|()| sync_folder(to)).map_err(Error::storage(to))
+}
+
+fn sync_folder(file: &Path) -> io::Result<()> {
+    let folder = file.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
+}

@@ -1,0 +1,127 @@
+//! What a database can answer, sorted by what can be done about it.
+
+/// A database that did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Not a URL of a database that iotpipe knows. The URL is not shown: it may hold a password.
+    #[error(
+        "the database URL is not understood; write sqlite://path/to/file.db or postgres://user@host:5432/database \
+         (special characters in a password are written as %XX)"
+    )]
+    Url,
+    /// Nobody answers, or not with us.
+    #[error("the database at {place} can't be reached: {reason}; check that it runs and that the URL is right")]
+    Unreachable {
+        /// Host, port and database, or the path.
+        place: String,
+        /// What was said.
+        reason: String,
+    },
+    /// Another transaction was in the way.
+    #[error("the database at {place} is busy: {reason}; the file is tried again")]
+    Contention {
+        /// Host, port and database, or the path.
+        place: String,
+        /// What was said.
+        reason: String,
+    },
+    /// A value that the database does not take.
+    #[error("the database at {place} does not take the data: {reason}")]
+    Data {
+        /// Host, port and database, or the path.
+        place: String,
+        /// What was said.
+        reason: String,
+    },
+    /// The schema does not fit the contract.
+    #[error("{0}")]
+    Schema(String),
+    /// Anything else: full disk, missing rights, a server that shuts down.
+    #[error("the database at {place} failed: {reason}; nothing of the file in hand was committed")]
+    Other {
+        /// Host, port and database, or the path.
+        place: String,
+        /// What was said.
+        reason: String,
+    },
+    /// The manifest's row is no longer this worker's.
+    #[error("another worker took the file over")]
+    ClaimLost,
+}
+
+/// Errors of the three libraries beneath.
+pub(crate) enum Cause {
+    Orm(sea_orm::DbErr),
+    Sqlx(sqlx::Error),
+    Rusqlite(rusqlite::Error),
+    Schema(String),
+}
+
+impl From<sea_orm::DbErr> for Cause {
+    fn from(e: sea_orm::DbErr) -> Self {
+        Cause::Orm(e)
+    }
+}
+
+impl From<sqlx::Error> for Cause {
+    fn from(e: sqlx::Error) -> Self {
+        Cause::Sqlx(e)
+    }
+}
+
+impl From<rusqlite::Error> for Cause {
+    fn from(e: rusqlite::Error) -> Self {
+        Cause::Rusqlite(e)
+    }
+}
+
+impl StoreError {
+    pub(crate) fn other(place: &str, reason: impl std::fmt::Display) -> Self {
+        StoreError::Other { place: place.to_owned(), reason: reason.to_string() }
+    }
+
+    /// Sorts by SQLSTATE (PostgreSQL's manual, appendix A) or by SQLite's result code.
+    pub(crate) fn classify(place: &str, cause: impl Into<Cause>) -> Self {
+        let place = place.to_owned();
+        let (reason, code) = match cause.into() {
+            Cause::Schema(message) => return StoreError::Schema(message),
+            Cause::Orm(e) => match e {
+                sea_orm::DbErr::Exec(sea_orm::RuntimeErr::SqlxError(e))
+                | sea_orm::DbErr::Query(sea_orm::RuntimeErr::SqlxError(e)) => (e.to_string(), sqlx_code(&e)),
+                sea_orm::DbErr::Conn(_) | sea_orm::DbErr::ConnectionAcquire(_) => (plain(&e), "08000".to_owned()),
+                e => (plain(&e), String::new()),
+            },
+            Cause::Sqlx(e) => (e.to_string(), sqlx_code(&e)),
+            Cause::Rusqlite(e) => {
+                let busy = matches!(
+                    e.sqlite_error_code(),
+                    Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked)
+                );
+                (e.to_string(), if busy { "40001".to_owned() } else { String::new() })
+            }
+        };
+        match code.as_str() {
+            "40001" | "40P01" | "55P03" | "5" | "517" => StoreError::Contention { place, reason },
+            "53300" => StoreError::Unreachable { place, reason },
+            code if code.starts_with("08") || code.starts_with("57P") => StoreError::Unreachable { place, reason },
+            code if code.len() == 5 && code.starts_with("22") => StoreError::Data { place, reason },
+            _ => StoreError::Other { place, reason },
+        }
+    }
+}
+
+fn sqlx_code(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Database(e) => e.code().map(|c| c.into_owned()).unwrap_or_default(),
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => "08000".to_owned(),
+        _ => String::new(),
+    }
+}
+
+/// The error's text without the layers' own prefixes.
+pub(crate) fn plain(error: &sea_orm::DbErr) -> String {
+    let text = error.to_string();
+    ["Connection Error: ", "Execution Error: ", "Query Error: "]
+        .iter()
+        .fold(text, |text, prefix| text.replacen(prefix, "", 1))
+}

@@ -1,0 +1,121 @@
+//! The part of the schema that follows the contract: a column per sensor, and the view over them.
+
+use std::collections::HashMap;
+
+use migration::{Migrator, MigratorTrait};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, FromQueryResult, Statement};
+
+use super::error::Cause;
+use crate::contract::{Contract, Sensor, SensorType};
+
+/// Any number: the same in every iotpipe process, so that two of them do not migrate at once.
+const MIGRATION_LOCK: i64 = 0x696f_7470;
+
+pub(super) async fn migrate(db: &DatabaseConnection, contract: &Contract, embedded: bool) -> Result<(), Cause> {
+    if is_current(db, contract, embedded).await? {
+        return Ok(());
+    }
+    if embedded {
+        return apply(db, contract, embedded).await;
+    }
+    // The lock belongs to its session: a connection of its own holds it, and a crash lets go of it.
+    let mut holder = db.get_postgres_connection_pool().acquire().await?;
+    sqlx::query("SELECT pg_advisory_lock($1)").bind(MIGRATION_LOCK).execute(&mut *holder).await?;
+    let applied = apply(db, contract, embedded).await;
+    sqlx::query("SELECT pg_advisory_unlock($1)").bind(MIGRATION_LOCK).execute(&mut *holder).await?;
+    applied
+}
+
+async fn apply(db: &DatabaseConnection, contract: &Contract, embedded: bool) -> Result<(), Cause> {
+    Migrator::up(db, None).await?;
+    let columns = columns(db, embedded).await?;
+    for sensor in &contract.sensors {
+        let wanted = column_type(sensor.kind, embedded);
+        match columns.get(&sensor.name) {
+            None => {
+                let alter = format!("ALTER TABLE iot_raw_data ADD COLUMN \"{}\" {wanted}", sensor.name);
+                db.execute_unprepared(&alter).await?;
+            }
+            Some(found) if found.eq_ignore_ascii_case(wanted) => {}
+            Some(found) => {
+                return Err(Cause::Schema(format!(
+                    "iot_raw_data.{} is of type {found}, but the contract says {wanted}; give the sensor another name",
+                    sensor.name
+                )));
+            }
+        }
+    }
+    let statements = readings_view(db, contract, embedded).await?;
+    db.execute_unprepared(&statements).await?;
+    Ok(())
+}
+
+/// Whether nothing is left to do.
+pub(super) async fn is_current(db: &DatabaseConnection, contract: &Contract, embedded: bool) -> Result<bool, Cause> {
+    let columns = columns(db, embedded).await?;
+    let fits = |s: &Sensor| columns.get(&s.name).is_some_and(|c| c.eq_ignore_ascii_case(column_type(s.kind, embedded)));
+    if columns.is_empty() || !contract.sensors.iter().all(fits) {
+        return Ok(false);
+    }
+    Ok(Migrator::get_pending_migrations(db).await?.is_empty())
+}
+
+#[derive(FromQueryResult)]
+struct Column {
+    name: String,
+    kind: String,
+}
+
+/// Columns of `iot_raw_data` and their types, empty when there is no such table.
+async fn columns(db: &DatabaseConnection, embedded: bool) -> Result<HashMap<String, String>, DbErr> {
+    Ok(ordered_columns(db, embedded).await?.into_iter().map(|c| (c.name, c.kind)).collect())
+}
+
+async fn ordered_columns(db: &DatabaseConnection, embedded: bool) -> Result<Vec<Column>, DbErr> {
+    let query = match embedded {
+        false => {
+            "SELECT a.attname::text AS name, format_type(a.atttypid, a.atttypmod) AS kind FROM pg_attribute a
+             WHERE a.attrelid = to_regclass('iot_raw_data') AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"
+        }
+        true => "SELECT name, type AS kind FROM pragma_table_info('iot_raw_data') ORDER BY cid",
+    };
+    Column::find_by_statement(Statement::from_string(db.get_database_backend(), query)).all(db).await
+}
+
+/// The database's name for a sensor's type.
+fn column_type(kind: SensorType, embedded: bool) -> &'static str {
+    match (kind, embedded) {
+        (SensorType::Float, false) => "double precision",
+        (SensorType::Float, true) => "real",
+        (SensorType::Integer, false) => "bigint",
+        (SensorType::Integer, true) => "integer",
+        (SensorType::Boolean, _) => "boolean",
+        (SensorType::Text, _) => "text",
+    }
+}
+
+/// Sensors of earlier contracts stay in the view, behind those of this one: what was loaded can be read.
+async fn readings_view(db: &DatabaseConnection, contract: &Contract, embedded: bool) -> Result<String, Cause> {
+    let own = ["device_id", "ts", "file_id", "line_number"];
+    let mut sensors: Vec<String> = contract.sensors.iter().map(|s| s.name.clone()).collect();
+    for column in ordered_columns(db, embedded).await? {
+        if !own.contains(&column.name.as_str()) && !sensors.contains(&column.name) {
+            sensors.push(column.name);
+        }
+    }
+    let sensors: String = sensors.iter().map(|s| format!("r.\"{s}\", ")).collect();
+    let ts = match embedded {
+        false => "r.ts",
+        // Whole seconds are rounded down, also before 1970, so that the microseconds behind them are never negative.
+        true => {
+            "strftime('%Y-%m-%dT%H:%M:%S', (r.ts - (r.ts % 1000000 + 1000000) % 1000000) / 1000000, 'unixepoch')
+             || printf('.%06dZ', (r.ts % 1000000 + 1000000) % 1000000)"
+        }
+    };
+    Ok(format!(
+        "DROP VIEW IF EXISTS iot_readings;
+         CREATE VIEW iot_readings AS
+         SELECT {ts} AS ts, d.name AS device, {sensors}m.source AS file, r.line_number
+         FROM iot_raw_data r JOIN device d ON d.id = r.device_id LEFT JOIN manifest m ON m.id = r.file_id;"
+    ))
+}

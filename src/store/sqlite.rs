@@ -1,0 +1,211 @@
+//! A file's transaction on SQLite: prepared statements on a connection of its own.
+
+use std::path::Path;
+
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, ToSql, params};
+
+use super::duplicate::{Earlier, set_aside};
+use super::transaction::{LoadTransaction, Mark, roll_up};
+use super::{SQLITE_PATIENCE, StoreError};
+use crate::aggregate::Aggregates;
+use crate::contract::Contract;
+use crate::reading::{Batch, Cell};
+
+pub(super) struct SqliteLoad<'a> {
+    connection: Connection,
+    contract: &'a Contract,
+    place: String,
+    file_id: i64,
+    device_ids: Vec<i64>,
+    insert: String,
+    select: String,
+}
+
+impl<'a> SqliteLoad<'a> {
+    /// Takes the writer's lock at once: a transaction that reads first and writes later could only fail when another
+    /// has written meanwhile.
+    pub(super) fn begin(path: &Path, file_id: i64, contract: &'a Contract) -> Result<Self, StoreError> {
+        let place = path.display().to_string();
+        let connection = open(path).map_err(|e| StoreError::classify(&place, e))?;
+        let names: String = contract.sensors.iter().map(|s| format!(", \"{}\"", s.name)).collect();
+        let marks: String = (0..contract.sensors.len()).map(|_| ", ?").collect();
+        let insert = format!(
+            "INSERT INTO iot_raw_data (device_id, ts, file_id, line_number{names}) VALUES (?, ?, ?, ?{marks})
+             ON CONFLICT DO NOTHING"
+        );
+        let select = format!(
+            "SELECT r.file_id, r.line_number, m.source{names} FROM iot_raw_data r
+             LEFT JOIN manifest m ON m.id = r.file_id WHERE r.device_id = ? AND r.ts = ?"
+        );
+        Ok(Self { connection, contract, place, file_id, device_ids: Vec::new(), insert, select })
+    }
+
+    fn register(&mut self, devices: &[String]) -> rusqlite::Result<()> {
+        for name in &devices[self.device_ids.len()..] {
+            self.connection
+                .prepare_cached("INSERT INTO device (name) VALUES (?) ON CONFLICT DO NOTHING")?
+                .execute([name])?;
+            let id = self
+                .connection
+                .prepare_cached("SELECT id FROM device WHERE name = ?")?
+                .query_row([name], |row| row.get(0))?;
+            self.device_ids.push(id);
+        }
+        Ok(())
+    }
+
+    /// Inserts in the order of the table's key; gives the readings whose key existed.
+    fn insert(&mut self, batch: &Batch) -> rusqlite::Result<Vec<(usize, Earlier)>> {
+        let mut order: Vec<usize> = (0..batch.readings.len()).collect();
+        order.sort_unstable_by_key(|&i| (self.device_ids[batch.readings[i].device as usize], batch.readings[i].ts, i));
+        let mut statement = self.connection.prepare_cached(&self.insert)?;
+        let mut duplicates = Vec::new();
+        for index in order {
+            let reading = &batch.readings[index];
+            let device_id = self.device_ids[reading.device as usize];
+            let cells = &batch.cells[reading.cells..reading.cells + self.contract.sensors.len()];
+            if insert_row(&mut statement, device_id, reading.ts, self.file_id, reading.position.line, cells, batch)?
+                == 0
+                && let Some(earlier) = self.earlier(device_id, reading.ts, cells, batch)?
+            {
+                duplicates.push((index, earlier));
+            }
+        }
+        Ok(duplicates)
+    }
+
+    fn earlier(&self, device_id: i64, ts: i64, cells: &[Cell], batch: &Batch) -> rusqlite::Result<Option<Earlier>> {
+        let mut select = self.connection.prepare_cached(&self.select)?;
+        select
+            .query_row(params![device_id, ts], |row| {
+                let own = row.get::<_, i64>(0)? == self.file_id;
+                let source: Option<String> = row.get(2)?;
+                let mut differing = Vec::new();
+                for (i, cell) in cells.iter().enumerate() {
+                    if row.get_ref(3 + i)? != value_ref(*cell, batch) {
+                        differing.push(i);
+                    }
+                }
+                let file = if own { None } else { Some(source.unwrap_or_else(|| "an unknown file".into())) };
+                Ok(Earlier { file, line: row.get(1)?, differing })
+            })
+            .optional()
+    }
+
+    fn write_aggregates(&mut self, aggregates: &Aggregates, add_to_totals: bool) -> rusqlite::Result<()> {
+        self.connection.execute("DELETE FROM file_aggregates WHERE file_id = ?", [self.file_id])?;
+        let mut insert = self.connection.prepare_cached(
+            "INSERT INTO file_aggregates (file_id, device_id, sensor, window_start, count, min, max, mean, m2)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )?;
+        for row in aggregates.rows() {
+            let (device_id, s) = (self.device_ids[row.device as usize], row.stats);
+            insert.execute(params![
+                self.file_id,
+                device_id,
+                row.sensor,
+                row.window_start,
+                s.count,
+                s.min,
+                s.max,
+                s.mean,
+                s.m2
+            ])?;
+        }
+        if add_to_totals {
+            self.connection.execute(&roll_up("min", "max"), [self.file_id])?;
+        }
+        Ok(())
+    }
+
+    fn mark(&mut self, mark: &Mark<'_>) -> rusqlite::Result<usize> {
+        let (loaded, duplicate) = mark.loaded_and_duplicate();
+        self.connection.execute(
+            &mark.statement(&format!("'{}'", mark.now)),
+            params![
+                mark.state.as_str(),
+                mark.tally.total,
+                loaded,
+                mark.tally.rejected,
+                duplicate,
+                mark.contract_hash,
+                mark.worker,
+                self.file_id
+            ],
+        )
+    }
+}
+
+fn open(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(SQLITE_PATIENCE)?;
+    // FULL: a commit is durable before the file moves. The cache is in KiB, and bounds the memory of a load.
+    connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA cache_size = -16384; BEGIN IMMEDIATE")?;
+    Ok(connection)
+}
+
+impl LoadTransaction for SqliteLoad<'_> {
+    fn put(&mut self, batch: &mut Batch, devices: &[String]) -> Result<(), StoreError> {
+        let duplicates = self
+            .register(devices)
+            .and_then(|()| self.insert(batch))
+            .map_err(|e| StoreError::classify(&self.place, e))?;
+        set_aside(batch, duplicates, devices, self.contract);
+        Ok(())
+    }
+
+    fn put_aggregates(
+        &mut self,
+        aggregates: &Aggregates,
+        devices: &[String],
+        add_to_totals: bool,
+    ) -> Result<(), StoreError> {
+        self.register(devices)
+            .and_then(|()| self.write_aggregates(aggregates, add_to_totals))
+            .map_err(|e| StoreError::classify(&self.place, e))
+    }
+
+    fn commit(mut self: Box<Self>, mark: &Mark<'_>) -> Result<(), StoreError> {
+        match self.mark(mark).map_err(|e| StoreError::classify(&self.place, e))? {
+            1 => self.connection.execute_batch("COMMIT").map_err(|e| StoreError::classify(&self.place, e)),
+            _ => Err(StoreError::ClaimLost),
+        }
+    }
+}
+
+fn insert_row(
+    statement: &mut CachedStatement<'_>,
+    device_id: i64,
+    ts: i64,
+    file_id: i64,
+    line: u64,
+    cells: &[Cell],
+    batch: &Batch,
+) -> rusqlite::Result<usize> {
+    for (at, value) in [device_id, ts, file_id, line as i64].iter().enumerate() {
+        statement.raw_bind_parameter(at + 1, value)?;
+    }
+    for (at, cell) in cells.iter().enumerate() {
+        statement.raw_bind_parameter(at + 5, Bound(value_ref(*cell, batch)))?;
+    }
+    statement.raw_execute()
+}
+
+struct Bound<'b>(ValueRef<'b>);
+
+impl ToSql for Bound<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(self.0))
+    }
+}
+
+fn value_ref(cell: Cell, batch: &Batch) -> ValueRef<'_> {
+    match cell {
+        Cell::Null => ValueRef::Null,
+        Cell::Float(v) => ValueRef::Real(v),
+        Cell::Integer(v) => ValueRef::Integer(v),
+        Cell::Boolean(v) => ValueRef::Integer(i64::from(v)),
+        Cell::Text(start, len) => ValueRef::Text(&batch.text.as_bytes()[start..start + len]),
+    }
+}

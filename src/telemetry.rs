@@ -1,0 +1,50 @@
+//! Logs: to stderr for whoever watches, to `logs/` (one file a day, the last 14 kept) for whoever comes later.
+
+use std::path::Path;
+
+use tracing_appender::non_blocking::WorkerGuard;
+use tracing_appender::rolling::{RollingFileAppender, Rotation};
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, fmt};
+
+use crate::cli::LogFormat;
+
+/// Days that are kept.
+const DAYS_KEPT: usize = 14;
+
+/// Starts the logs. What was logged is written when the guard is dropped. A folder that can't be written costs the
+/// file, not the run.
+pub fn start(folder: &Path, format: LogFormat, verbose: u8, quiet: bool) -> Option<WorkerGuard> {
+    let level = match (quiet, verbose) {
+        (true, _) => LevelFilter::ERROR,
+        (_, 0) => LevelFilter::WARN,
+        (_, 1) => LevelFilter::INFO,
+        _ => LevelFilter::DEBUG,
+    };
+    let own = |level: LevelFilter| {
+        EnvFilter::try_from_env("IOTPIPE_LOG").unwrap_or_else(|_| EnvFilter::new(format!("error,iotpipe={level}")))
+    };
+    let terminal = fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let terminal = match format {
+        LogFormat::Text => terminal.without_time().with_filter(own(level)).boxed(),
+        LogFormat::Json => terminal.json().with_filter(own(level)).boxed(),
+    };
+    let appender = RollingFileAppender::builder()
+        .rotation(Rotation::DAILY)
+        .filename_prefix("iotpipe")
+        .filename_suffix("log")
+        .max_log_files(DAYS_KEPT)
+        .build(folder);
+    let (file, guard) = match appender {
+        Ok(appender) => {
+            let (writer, guard) = tracing_appender::non_blocking(appender);
+            let layer = fmt::layer().json().with_writer(writer).with_filter(own(level.max(LevelFilter::INFO)));
+            (Some(layer), Some(guard))
+        }
+        Err(_) => (None, None),
+    };
+    tracing_subscriber::registry().with(terminal).with(file).init();
+    guard
+}

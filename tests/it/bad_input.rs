@@ -1,0 +1,199 @@
+//! Bad input gets a clear error and loses nothing.
+
+use std::time::Duration;
+
+use crate::on_both_databases;
+use crate::support::{Db, HEADER, World, eventually, gzip, row, telemetry};
+
+on_both_databases!(
+    a_folder_named_like_a_file,
+    an_empty_file,
+    a_header_alone,
+    a_header_without_the_device,
+    a_gzip_cut_short,
+    a_csv_that_is_no_gzip,
+    a_name_that_is_no_utf8,
+    more_rejected_than_allowed,
+    a_file_that_vanishes,
+    a_file_that_changes,
+    files_under_way,
+);
+
+/// 2024-05-01T00:00:00Z.
+const START: i64 = 1_714_521_600;
+
+fn a_folder_named_like_a_file(db: Db) {
+    let world = World::new(db);
+    std::fs::create_dir(world.path("data/x.csv")).unwrap();
+    world.file("good.csv", telemetry("pump-1", START, 5));
+
+    let outcome = world.iotpipe(&["run"]);
+
+    outcome.expect_stderr(&["x.csv", "folder"]);
+    assert_eq!(world.stored(), 5);
+    assert!(world.path("data/x.csv").is_dir());
+    assert_eq!(world.number("SELECT count(*) FROM manifest"), 1);
+}
+
+fn an_empty_file(db: Db) {
+    let world = World::new(db);
+    world.file("good.csv", telemetry("pump-1", START, 5));
+    world.file("void.csv", "");
+
+    world.ok(&["run"]);
+
+    world.expect_refused_whole("void.csv", "", "empty");
+    assert_eq!(world.stored(), 5);
+}
+
+fn a_header_alone(db: Db) {
+    let world = World::new(db);
+    world.file("quiet.csv", format!("{HEADER}\n"));
+
+    world.ok(&["run"]);
+
+    let entry = world.manifest("quiet.csv");
+    assert_eq!((entry.state.as_str(), entry.total), ("loaded", 0));
+    assert_eq!((world.files("processed"), world.files("quarantine").len()), (vec!["quiet.csv".to_owned()], 0));
+}
+
+fn a_header_without_the_device(db: Db) {
+    let world = World::new(db);
+    let file = telemetry("pump-1", START, 5).replacen("device", "machine", 1);
+    world.file("foreign.csv", &file);
+
+    let outcome = world.ok(&["run"]);
+
+    let reason = world.expect_refused_whole("foreign.csv", &file, "missing_column");
+    assert!(reason.message.contains("device") && reason.message.contains("machine"), "{}", reason.message);
+    outcome.expect_stderr(&["foreign.csv", "missing_column"]);
+}
+
+fn a_gzip_cut_short(db: Db) {
+    let world = World::new(db);
+    let whole = gzip(telemetry("pump-1", START, 20_000));
+    let cut = &whole[..whole.len() / 2];
+    world.file("half.csv.gz", cut);
+
+    world.ok(&["run"]);
+
+    world.expect_refused_whole("half.csv.gz", cut, "unreadable");
+    assert_eq!(world.stored(), 0, "nothing of what could be read before the cut");
+    assert_eq!(world.lines("SELECT * FROM sensor_stats"), [""; 0]);
+
+    world.file("half.csv.gz", &whole);
+    world.ok(&["run"]);
+    assert_eq!(world.stored(), 20_000);
+}
+
+fn a_csv_that_is_no_gzip(db: Db) {
+    let world = World::new(db);
+    let plain = telemetry("pump-1", START, 5);
+    world.file("plain.csv.gz", &plain);
+    world.file("plain.csv.zst", &plain);
+
+    let outcome = world.ok(&["run", "--output", "json"]);
+
+    // Refused, or read for what they are: never half of either, and never lost.
+    assert_eq!(outcome.count("files"), 2);
+    assert_eq!(world.files("data"), [""; 0]);
+    for name in ["plain.csv.gz", "plain.csv.zst"] {
+        let state = world.manifest(name).state;
+        assert!(["rejected", "duplicate", "loaded"].contains(&state.as_str()), "{name}: {state}");
+    }
+    assert!([0, 5].contains(&world.stored()));
+}
+
+fn a_name_that_is_no_utf8(db: Db) {
+    let world = World::new(db);
+    world.file_named_by_bytes(b"bad\xff.csv", telemetry("pump-1", START, 5));
+    world.file("good.csv", telemetry("pump-2", START, 5));
+
+    let outcome = world.iotpipe(&["run"]);
+
+    outcome.expect_stderr(&["bad", "UTF-8"]);
+    assert_eq!(world.lines("SELECT DISTINCT device FROM iot_readings"), ["pump-2"], "the other file is loaded");
+    assert_eq!(world.files("data"), ["bad\u{fffd}.csv"], "it stays where it is");
+}
+
+fn more_rejected_than_allowed(db: Db) {
+    let world = World::new(db);
+    let mut file = telemetry("pump-1", START, 100);
+    (0..101).for_each(|i| file += &format!("{}\n", row(START + i, "pump-2", 99.0)));
+    world.file("broken.csv", &file);
+    // As many bad rows as good ones are not more than half.
+    let half = format!("{HEADER}\n{}\n{}\n", row(START, "pump-3", 20.0), row(START, "pump-3", 99.0));
+    world.file("half.csv", &half);
+
+    world.ok(&["run"]);
+
+    let reason = world.expect_refused_whole("broken.csv", &file, "too_many_rejected");
+    assert!(reason.message.contains("101 of 201"), "{}", reason.message);
+    assert_eq!(world.manifest("half.csv").loaded, 1);
+    assert_eq!(world.lines("SELECT DISTINCT device FROM sensor_stats"), ["pump-3"]);
+    assert_eq!(world.lines("SELECT name FROM device"), ["pump-3"], "no device of a refused file");
+
+    world.config("[contract]\nmax_rejected_ratio = 0.6\n");
+    world.file("broken.csv", &file);
+    world.ok(&["run"]);
+    assert_eq!(world.stored(), 101, "sent again under a milder contract, it is judged again");
+}
+
+fn a_file_that_vanishes(db: Db) {
+    let world = World::new(db);
+    let gone = telemetry("pump-1", START, 5);
+    world.file("gone.csv", &gone);
+    world.file("stays.csv", telemetry("pump-2", START, 5));
+    world.ok(&["scan"]);
+    std::fs::remove_file(world.path("data/gone.csv")).unwrap();
+
+    let outcome = world.iotpipe(&["load"]).expect_code(1);
+
+    outcome.expect_stderr(&["gone.csv"]);
+    assert_eq!(world.lines("SELECT DISTINCT device FROM iot_readings"), ["pump-2"], "the other file is loaded");
+    assert_ne!(world.manifest("gone.csv").state, "loaded");
+
+    world.file("gone.csv", &gone);
+    eventually(Duration::from_secs(30), "the file that came back", || {
+        world.iotpipe(&["run"]);
+        world.stored() == 10
+    });
+    assert_eq!(world.files("data"), [""; 0]);
+}
+
+fn a_file_that_changes(db: Db) {
+    let world = World::new(db);
+    world.file("a.csv", telemetry("pump-1", START, 5));
+    world.ok(&["scan"]);
+    world.ok(&["validate"]);
+    // In place, and of the same size: only the bytes tell.
+    let changed = telemetry("pump-9", START, 5);
+    std::fs::write(world.path("data/a.csv"), &changed).unwrap();
+
+    world.iotpipe(&["load"]);
+    assert_eq!(world.number("SELECT count(*) FROM iot_readings WHERE device = 'pump-1'"), 0);
+    eventually(Duration::from_secs(30), "the new content", || {
+        world.iotpipe(&["run"]);
+        world.stored() == 5
+    });
+
+    assert_eq!(world.lines("SELECT DISTINCT device FROM iot_readings"), ["pump-9"]);
+    assert_eq!(world.read("processed/a.csv"), changed.as_bytes());
+    assert_eq!(world.lines("SELECT state FROM manifest WHERE rows_loaded > 0"), ["loaded"]);
+}
+
+fn files_under_way(db: Db) {
+    let world = World::new(db);
+    let content = telemetry("pump-1", START, 5);
+    let names = [".hidden.csv", "a.csv.part", "b.csv.tmp", "c.csv~", "notes.txt"];
+    names.iter().for_each(|name| world.file(name, &content));
+
+    let outcome = world.ok(&["run", "--output", "json"]);
+
+    assert_eq!((outcome.count("files"), world.stored()), (0, 0));
+    assert_eq!(world.files("data"), names);
+
+    std::fs::rename(world.path("data/a.csv.part"), world.path("data/a.csv")).unwrap();
+    world.ok(&["run"]);
+    assert_eq!(world.stored(), 5);
+}

@@ -1,0 +1,17 @@
+//! Black-box tests: the program as its users run it, on both databases. One binary, so that one PostgreSQL server
+//! serves the whole run.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bad_input;
+mod conservation;
+mod contract_errors;
+mod defects;
+mod duplicates;
+mod foreign;
+mod formats;
+mod lifecycle;
+mod running;
+mod sample;
+mod steps;

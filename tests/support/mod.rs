@@ -1,0 +1,263 @@
+//! A test's world: a folder of its own, a database of its own, and the program run in it as a user would.
+
+mod assertions;
+mod csv;
+mod query;
+mod server;
+
+use std::cell::Cell;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+pub use csv::{HEADER, gzip, row, telemetry, zstd};
+
+/// Which database a test runs against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Db {
+    Sqlite,
+    Postgres,
+}
+
+/// Writes one `#[test]` per database for each function `fn(Db)` that is named.
+#[macro_export]
+macro_rules! on_both_databases {
+    ($($name:ident),+ $(,)?) => {
+        mod on_sqlite {
+            $(#[test] fn $name() { super::$name($crate::support::Db::Sqlite) })+
+        }
+        mod on_postgres {
+            $(#[test] fn $name() { super::$name($crate::support::Db::Postgres) })+
+        }
+    };
+}
+
+/// A folder with `data/`, an `iotpipe.toml` and an empty database. Both go when it is dropped.
+pub struct World {
+    dir: TempDir,
+    pub db: Db,
+    url: String,
+    next_part: Cell<u32>,
+}
+
+impl World {
+    /// A fresh world in which a file is taken at once (`settle = "0s"`).
+    pub fn new(db: Db) -> World {
+        let dir = tempfile::Builder::new().prefix("iotpipe-test-").tempdir().unwrap();
+        let url = match db {
+            Db::Sqlite => "sqlite://iotpipe.db".to_owned(),
+            Db::Postgres => server::create_database(),
+        };
+        std::fs::create_dir(dir.path().join("data")).unwrap();
+        let world = World { dir, db, url, next_part: Cell::new(0) };
+        world.config("");
+        world
+    }
+
+    /// `relative` below the world's folder.
+    pub fn path(&self, relative: impl AsRef<Path>) -> PathBuf {
+        self.dir.path().join(relative)
+    }
+
+    /// The content of `relative`.
+    pub fn read(&self, relative: impl AsRef<Path>) -> Vec<u8> {
+        let path = self.path(relative);
+        std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+    }
+
+    /// Puts a file into `data/`, in one piece: it is written under a name that is never taken, then renamed.
+    pub fn file(&self, name: impl AsRef<OsStr>, bytes: impl AsRef<[u8]>) {
+        let target = self.path("data").join(name.as_ref());
+        std::fs::create_dir_all(target.parent().unwrap()).unwrap();
+        self.next_part.set(self.next_part.get() + 1);
+        let part = self.path("data").join(format!(".{}.part", self.next_part.get()));
+        std::fs::write(&part, bytes).unwrap();
+        std::fs::rename(part, target).unwrap();
+    }
+
+    /// As [`World::file`], for a name that is no text.
+    pub fn file_named_by_bytes(&self, name: &[u8], bytes: impl AsRef<[u8]>) {
+        self.file(OsStr::from_bytes(name), bytes);
+    }
+
+    /// Writes `iotpipe.toml`; a `[source]` that takes files at once comes first.
+    pub fn config(&self, toml: &str) {
+        std::fs::write(self.path("iotpipe.toml"), format!("[source]\nsettle = \"0s\"\n\n{toml}")).unwrap();
+    }
+
+    /// The program, in the world's folder, on the world's database, not yet started.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_iotpipe"));
+        command.args(args).current_dir(self.dir.path()).env("DATABASE_URL", &self.url);
+        command.env_remove("RUST_LOG").stdin(Stdio::null());
+        command
+    }
+
+    /// Runs the program to its end.
+    pub fn iotpipe(&self, args: &[&str]) -> Outcome {
+        Outcome::of(args, self.command(args))
+    }
+
+    /// Runs the program and expects exit code 0.
+    pub fn ok(&self, args: &[&str]) -> Outcome {
+        self.iotpipe(args).expect_code(0)
+    }
+
+    /// Starts the program and leaves it running; it is killed when the result is dropped.
+    pub fn start(&self, args: &[&str]) -> Running {
+        let mut command = self.command(args);
+        Running { child: command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap() }
+    }
+
+    /// Every row of `sql`, its values as one text on both databases: instants as `2024-05-01T00:00:00Z`,
+    /// truth as `1` and `0`, floats so that they read back to the same bits.
+    pub fn query(&self, sql: &str) -> Vec<Vec<Option<String>>> {
+        match self.db {
+            Db::Sqlite => query::sqlite(&self.path("iotpipe.db"), sql),
+            Db::Postgres => query::postgres(&self.url, sql),
+        }
+    }
+
+    /// The rows of `sql`, each as one line: values joined by `|`, null as `-`.
+    pub fn lines(&self, sql: &str) -> Vec<String> {
+        let text = |row: Vec<Option<String>>| {
+            row.into_iter().map(|value| value.unwrap_or_else(|| "-".into())).collect::<Vec<_>>().join("|")
+        };
+        self.query(sql).into_iter().map(text).collect()
+    }
+
+    /// The one number that `sql` gives.
+    pub fn number(&self, sql: &str) -> i64 {
+        let rows = self.lines(sql);
+        rows[0].parse().unwrap_or_else(|_| panic!("{sql}: {rows:?}"))
+    }
+
+    /// How many readings are stored.
+    pub fn stored(&self) -> i64 {
+        self.number("SELECT count(*) FROM iot_raw_data")
+    }
+
+    /// The files below `folder`, as paths relative to it, in order.
+    pub fn files(&self, folder: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        walk(&self.path(folder), Path::new(""), &mut found);
+        found.sort();
+        found
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if self.db == Db::Postgres {
+            server::drop_database(&self.url);
+        }
+    }
+}
+
+fn walk(folder: &Path, below: &Path, found: &mut Vec<String>) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries.map(Result::unwrap) {
+        let relative = below.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            walk(&entry.path(), &relative, found);
+        } else {
+            found.push(relative.to_string_lossy().into_owned());
+        }
+    }
+}
+
+/// What a run of the program left: its exit code and both streams.
+#[derive(Debug)]
+pub struct Outcome {
+    args: String,
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Outcome {
+    /// Runs `command` to its end.
+    pub fn of(args: &[&str], mut command: Command) -> Outcome {
+        let output = command.output().unwrap();
+        Outcome {
+            args: args.join(" "),
+            code: output.status.code().unwrap_or_else(|| panic!("iotpipe {}: {}", args.join(" "), output.status)),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Fails, showing all that was printed, unless the exit code is `code`.
+    #[track_caller]
+    pub fn expect_code(self, code: i32) -> Outcome {
+        assert_eq!(self.code, code, "exit code of `iotpipe {}`\n{}\n{}", self.args, self.stdout, self.stderr);
+        self
+    }
+
+    /// Fails, showing all that was printed, unless stderr holds each of `words`, whatever their case.
+    #[track_caller]
+    pub fn expect_stderr(self, words: &[&str]) -> Outcome {
+        let text = self.stderr.to_lowercase();
+        for word in words {
+            assert!(text.contains(&word.to_lowercase()), "`iotpipe {}` says no {word:?}:\n{}", self.args, self.stderr);
+        }
+        self
+    }
+
+    /// The JSON object that is the last line of stdout.
+    #[track_caller]
+    pub fn json(&self) -> serde_json::Value {
+        let last = self.stdout.lines().last().unwrap_or_default();
+        let value = serde_json::from_str(last);
+        let value: serde_json::Value =
+            value.unwrap_or_else(|e| panic!("`iotpipe {}`: {e} in {last:?}\n{}", self.args, self.stderr));
+        assert!(value.is_object(), "{last}");
+        value
+    }
+
+    /// The whole number under `key` of [`Outcome::json`].
+    #[track_caller]
+    pub fn count(&self, key: &str) -> i64 {
+        let json = self.json();
+        json[key].as_i64().unwrap_or_else(|| panic!("`iotpipe {}`: no number {key:?} in {json}", self.args))
+    }
+}
+
+/// A program that was left running.
+pub struct Running {
+    pub child: Child,
+}
+
+impl Running {
+    /// Sends `signal` and gives the exit code, or fails when the program takes longer than `patience`.
+    pub fn stop(mut self, signal: rustix::process::Signal, patience: Duration) -> Option<i32> {
+        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal).unwrap();
+        let mut status = None;
+        eventually(patience, "the program to stop", || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        status.unwrap().code()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Tries `done` until it is true; fails after `patience`.
+#[track_caller]
+pub fn eventually(patience: Duration, what: &str, mut done: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !done() {
+        assert!(start.elapsed() < patience, "waited {patience:?} for {what}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}

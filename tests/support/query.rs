@@ -1,0 +1,75 @@
+//! The same question to either database gives the same text.
+
+use std::path::Path;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use rusqlite::types::ValueRef;
+use sqlx::postgres::PgRow;
+use sqlx::{AssertSqlSafe, Column, Connection, PgConnection, Row, TypeInfo, ValueRef as _};
+
+type Rows = Vec<Vec<Option<String>>>;
+
+/// Every row of `sql` in the SQLite file `path`.
+pub fn sqlite(path: &Path, sql: &str) -> Rows {
+    let connection = rusqlite::Connection::open(path).unwrap();
+    connection.busy_timeout(Duration::from_secs(30)).unwrap();
+    let mut statement = connection.prepare(sql).unwrap_or_else(|e| panic!("{sql}: {e}"));
+    let columns = statement.column_count();
+    let mut rows = statement.query([]).unwrap();
+    let mut all = Vec::new();
+    while let Some(row) = rows.next().unwrap_or_else(|e| panic!("{sql}: {e}")) {
+        all.push((0..columns).map(|i| sqlite_text(row.get_ref(i).unwrap())).collect());
+    }
+    all
+}
+
+fn sqlite_text(value: ValueRef<'_>) -> Option<String> {
+    match value {
+        ValueRef::Null => None,
+        ValueRef::Integer(v) => Some(v.to_string()),
+        ValueRef::Real(v) => Some(v.to_string()),
+        ValueRef::Text(bytes) => {
+            let text = std::str::from_utf8(bytes).unwrap();
+            Some(text.parse::<jiff::Timestamp>().map_or_else(|_| text.to_owned(), |instant| instant.to_string()))
+        }
+        ValueRef::Blob(bytes) => Some(bytes.iter().map(|b| format!("{b:02x}")).collect()),
+    }
+}
+
+/// Every row of `sql` in the PostgreSQL database `url`.
+pub fn postgres(url: &str, sql: &str) -> Rows {
+    let rows: Result<Vec<PgRow>, sqlx::Error> = runtime().block_on(async {
+        let mut connection = PgConnection::connect(url).await?;
+        // The simple protocol: every value comes as PostgreSQL's own text.
+        let rows = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).fetch_all(&mut connection).await?;
+        connection.close().await?;
+        Ok(rows)
+    });
+    rows.unwrap_or_else(|e| panic!("{sql}: {e}")).iter().map(postgres_row).collect()
+}
+
+fn postgres_row(row: &PgRow) -> Vec<Option<String>> {
+    row.columns()
+        .iter()
+        .map(|column| {
+            let value = row.try_get_raw(column.ordinal()).unwrap();
+            if value.is_null() {
+                return None;
+            }
+            let text = value.as_str().unwrap();
+            Some(match column.type_info().name() {
+                "BOOL" => if text == "t" { "1" } else { "0" }.to_owned(),
+                "FLOAT4" | "FLOAT8" => text.parse::<f64>().unwrap().to_string(),
+                "TIMESTAMPTZ" => text.parse::<jiff::Timestamp>().unwrap().to_string(),
+                _ => text.to_owned(),
+            })
+        })
+        .collect()
+}
+
+/// One small runtime for every question to a PostgreSQL server.
+pub fn runtime() -> &'static tokio::runtime::Runtime {
+    static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap())
+}
