@@ -1,5 +1,7 @@
 //! Brings files from state to state: claim, one pass, commit, move. What goes wrong is decided in [`Error::policy`].
 
+use std::cell::RefCell;
+use std::collections::HashSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,6 +30,8 @@ pub struct Workshop<'a> {
     pub worker: String,
     /// Set when the program should end.
     pub stop: &'a AtomicBool,
+    /// What was said about the folder, so that a loop does not repeat itself.
+    pub said: RefCell<HashSet<String>>,
 }
 
 /// Brings every file that can be to `target`.
@@ -200,6 +204,13 @@ pub fn move_away(shop: &Workshop<'_>, file: &SourceFile, state: State) -> Result
 }
 
 impl Workshop<'_> {
+    /// Says `line` unless it was said before.
+    pub fn say_once(&self, line: &str) {
+        if self.said.borrow_mut().insert(line.to_owned()) {
+            self.printer.say(line);
+        }
+    }
+
     /// Where a source file lies.
     pub fn path_of(&self, file: &SourceFile) -> PathBuf {
         self.config.paths.data.join(Path::new(&file.source))

@@ -11,6 +11,7 @@ mod status;
 mod validate;
 mod watch;
 
+use std::cell::RefCell;
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
@@ -91,7 +92,8 @@ fn run_command(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
     }
     bring_schema_up_to_date(&config, &store)?;
     let worker = manifest::worker_name();
-    let shop = Workshop { config: &config, store: &store, printer, worker, stop: &STOP };
+    let said = RefCell::default();
+    let shop = Workshop { config: &config, store: &store, printer, worker, stop: &STOP, said };
     let (strict, summary) = match command {
         Command::Status => return status::run(&shop),
         Command::Loop { interval } => return watch::run(&shop, interval),

@@ -15,8 +15,9 @@ pub fn run(shop: &Workshop<'_>) -> Result<Summary, Error> {
     finish_interrupted_moves(shop)?;
     let data = &shop.config.paths.data;
     let found = discover(data, &shop.config.pattern).map_err(Error::source(data))?;
+    found.remarks.iter().for_each(|remark| shop.say_once(remark));
     for problem in &found.problems {
-        shop.printer.say(problem);
+        shop.say_once(problem);
         (summary.failed, summary.retry) = (summary.failed + 1, true);
     }
     let sources: Vec<&str> = found.candidates.iter().map(|c| c.source.as_str()).collect();
@@ -33,7 +34,7 @@ pub fn run(shop: &Workshop<'_>) -> Result<Summary, Error> {
             }
             Ok(None) => {}
             Err(error) => {
-                shop.printer.say(&error.to_string());
+                shop.say_once(&error.to_string());
                 (summary.failed, summary.retry) = (summary.failed + 1, true);
             }
         }

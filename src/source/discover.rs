@@ -23,6 +23,8 @@ pub struct Discovery {
     pub candidates: Vec<Candidate>,
     /// What was met and can't be taken, in words.
     pub problems: Vec<String>,
+    /// What may surprise, in words.
+    pub remarks: Vec<String>,
 }
 
 /// Lists the files under `data` that `pattern` takes. Symbolic links are not followed: nothing outside the folder is read.
@@ -49,7 +51,7 @@ pub fn discover(data: &Path, pattern: &glob::Pattern) -> io::Result<Discovery> {
         if entry.file_type().is_symlink() {
             found.problems.push(format!("{relative:?} is a symbolic link: not followed; put the file itself there"));
         } else if entry.file_type().is_dir() {
-            tracing::warn!("{relative:?} is a folder with the name of a file: looked into, not read");
+            found.remarks.push(format!("{relative:?} is a folder with the name of a file: looked into, not read"));
         } else if !entry.file_type().is_file() {
             found.problems.push(format!("{relative:?} is neither a file nor a folder: left where it is"));
         } else if let Some(source) = relative.to_str() {

@@ -56,7 +56,7 @@ fn reason(earlier: &Earlier, device: &str, contract: &Contract) -> Reason {
         false => format!("differs in {}", names.join(", ")),
     };
     Reason {
-        column: contract.timestamp.columns.join(" "),
+        column: String::new(),
         value: device.to_owned(),
         rule: Rule::DuplicateKey,
         message: format!("{place} has this device and timestamp already: {comparison}"),

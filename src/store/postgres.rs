@@ -26,6 +26,8 @@ pub(super) struct PostgresLoad<'a> {
     pool: PgPool,
     contract: &'a Contract,
     transaction: sqlx::Transaction<'static, Postgres>,
+    /// Dropped behind the transaction, whose rollback needs the runtime's context.
+    _runtime: tokio::runtime::EnterGuard<'a>,
     file_id: i64,
     device_ids: Vec<i32>,
     copy: String,
@@ -39,7 +41,17 @@ impl<'a> PostgresLoad<'a> {
         let columns: String = contract.sensors.iter().map(|s| format!(", \"{}\"", s.name)).collect();
         let copy =
             format!("COPY iot_raw_data (device_id, ts, file_id, line_number{columns}) FROM STDIN (FORMAT binary)");
-        Ok(Self { store, pool, contract, transaction, file_id, device_ids: Vec::new(), copy, buffer: Vec::new() })
+        Ok(Self {
+            store,
+            pool,
+            contract,
+            transaction,
+            _runtime: store.runtime.enter(),
+            file_id,
+            device_ids: Vec::new(),
+            copy,
+            buffer: Vec::new(),
+        })
     }
 
     /// Registers new devices outside the file's transaction: two files that meet the same new device would otherwise

@@ -92,10 +92,9 @@ fn a_csv_that_is_no_gzip(db: Db) {
     world.file("plain.csv.gz", &plain);
     world.file("plain.csv.zst", &plain);
 
-    let outcome = world.ok(&["run", "--output", "json"]);
+    world.ok(&["run"]);
 
     // Refused, or read for what they are: never half of either, and never lost.
-    assert_eq!(outcome.count("files"), 2);
     assert_eq!(world.files("data"), [""; 0]);
     for name in ["plain.csv.gz", "plain.csv.zst"] {
         let state = world.manifest(name).state;

@@ -74,8 +74,8 @@ fn killed_in_the_middle_nothing_is_half_done(db: Db) {
         let stored = world.stored();
         assert!([0, 200_000].contains(&stored), "{stored} rows after {wait} ms");
     }
-    // What a killed worker had claimed is free again once its lease is over.
-    eventually(Duration::from_secs(300), "the file to be loaded", || {
+    // What a worker of this machine had claimed is free again once the worker is no more.
+    eventually(PATIENCE, "the file to be loaded", || {
         world.iotpipe(&["run"]);
         world.stored() == 200_000
     });
