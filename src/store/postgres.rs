@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use sqlx::postgres::{PgConnection, PgPool, Postgres};
+use sqlx::postgres::{PgConnection, Postgres};
 use sqlx::{AssertSqlSafe, Row, ValueRef};
 
 use super::duplicate::{Earlier, set_aside};
@@ -23,7 +23,6 @@ const AGGREGATES_AT_ONCE: usize = 20_000;
 
 pub(super) struct PostgresLoad<'a> {
     store: &'a Store,
-    pool: PgPool,
     contract: &'a Contract,
     transaction: sqlx::Transaction<'static, Postgres>,
     /// Dropped behind the transaction, whose rollback needs the runtime's context.
@@ -36,14 +35,12 @@ pub(super) struct PostgresLoad<'a> {
 
 impl<'a> PostgresLoad<'a> {
     pub(super) fn begin(store: &'a Store, file_id: i64, contract: &'a Contract) -> Result<Self, StoreError> {
-        let pool = store.db.get_postgres_connection_pool().clone();
-        let transaction = store.wait(pool.begin())?;
+        let transaction = store.wait(store.db.get_postgres_connection_pool().begin())?;
         let columns: String = contract.sensors.iter().map(|s| format!(", \"{}\"", s.name)).collect();
         let copy =
             format!("COPY iot_raw_data (device_id, ts, file_id, line_number{columns}) FROM STDIN (FORMAT binary)");
         Ok(Self {
             store,
-            pool,
             contract,
             transaction,
             _runtime: store.runtime.enter(),
@@ -54,24 +51,24 @@ impl<'a> PostgresLoad<'a> {
         })
     }
 
-    /// Registers new devices outside the file's transaction: two files that meet the same new device would otherwise
-    /// wait for each other until the first is committed. A name without readings harms nobody.
+    /// In the file's own transaction, so that a refused file leaves no device behind. Two files that meet the same new
+    /// device at once wait for each other, that one time.
     fn register(&mut self, devices: &[String]) -> Result<(), StoreError> {
         let new = &devices[self.device_ids.len()..];
         if new.is_empty() {
             return Ok(());
         }
-        let pool = &self.pool;
+        let transaction = &mut self.transaction;
         let ids: HashMap<String, i32> = self.store.wait(async {
             sqlx::query(
                 "INSERT INTO device (name) SELECT DISTINCT unnest($1::text[]) AS n ORDER BY n ON CONFLICT DO NOTHING",
             )
             .bind(new)
-            .execute(pool)
+            .execute(&mut **transaction)
             .await?;
             let rows = sqlx::query_as::<_, (String, i32)>("SELECT name, id FROM device WHERE name = ANY($1)")
                 .bind(new)
-                .fetch_all(pool)
+                .fetch_all(&mut **transaction)
                 .await?;
             Ok::<_, sqlx::Error>(rows.into_iter().collect())
         })?;

@@ -141,7 +141,7 @@ min = 0.0
     assert_eq!(rules("pump-1_2024-05-01", first), ["3 value not_a_number"]);
     assert_eq!(
         rules("pump-2_2024-05-01", second),
-        ["3 timestamp bad_timestamp", "5 timestamp duplicate_key", "6 timestamp missing"]
+        ["3 timestamp bad_timestamp", "5  duplicate_key", "6 timestamp missing"]
     );
     assert_eq!(world.manifest("nobody.csv").state, "rejected", "its name tells no device");
 
@@ -201,7 +201,7 @@ fn forty_sensors_with_offsets(db: Db) {
     );
     assert_eq!(
         world.reason_lines("array", &file),
-        ["5 time duplicate_key", "6 s00 missing", "7 s07 out_of_range", "8 s39 not_a_number", "9 time bad_timestamp",]
+        ["5  duplicate_key", "6 s00 missing", "7 s07 out_of_range", "8 s39 not_a_number", "9 time bad_timestamp",]
     );
     assert_eq!(world.number("SELECT count(DISTINCT sensor) FROM sensor_stats"), 40);
     let summary = "SELECT count, min, max FROM sensor_summary WHERE device = 'c' AND sensor = 's39'";
