@@ -14,8 +14,10 @@ use crate::generate::{Compression, Defect, Style};
 #[derive(Debug, Parser)]
 #[command(name = "iotpipe", version)]
 pub struct Cli {
+    /// What every command takes.
     #[command(flatten)]
     pub global: Global,
+    /// What is to be done.
     #[command(subcommand)]
     pub command: Command,
 }
@@ -43,15 +45,21 @@ pub struct Global {
     pub quiet: bool,
 }
 
+/// Form of the result on stdout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Output {
+    /// For people
     Text,
+    /// For programs
     Json,
 }
 
+/// Form of the log lines on stderr.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
+    /// For people
     Text,
+    /// For log collectors
     Json,
 }
 
@@ -63,6 +71,7 @@ pub struct StepArgs {
     pub strict: bool,
 }
 
+/// One per file in `command/`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Write a commented iotpipe.toml
@@ -95,6 +104,7 @@ pub enum Command {
     Generate(GenerateArgs),
 }
 
+/// What `generate` writes.
 #[derive(Debug, Args)]
 pub struct GenerateArgs {
     /// Folder to write to [default: the configured data folder]

@@ -4,6 +4,8 @@
 //! command is a choice of sinks. `contract`, `reading`, `parse`, `validate` and `aggregate` are pure: they know no
 //! clock, no database and no file system.
 
+#![warn(missing_docs)]
+
 pub mod aggregate;
 pub mod cli;
 pub mod command;

@@ -18,7 +18,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use sea_orm::{ConnectOptions, Database, DatabaseConnection};
-use sqlx::postgres::PgConnectOptions;
+use sqlx::Connection as _;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
 
 use crate::contract::Contract;
 
@@ -52,9 +53,12 @@ impl Store {
             .build()
             .map_err(|e| StoreError::other("this process", e))?;
         let (backend, place, options) = connect_options(url)?;
-        let db = runtime
-            .block_on(Database::connect(options))
-            .map_err(|e| StoreError::Unreachable { place: place.clone(), reason: error::plain(&e) })?;
+        let db = runtime.block_on(async {
+            match Database::connect(options).await {
+                Ok(db) => Ok(db),
+                Err(e) => Err(StoreError::Unreachable { place: place.clone(), reason: reason(url, &e).await }),
+            }
+        })?;
         let store = Store { runtime, db, backend, place };
         if let Backend::Sqlite(_) = store.backend {
             store.execute("PRAGMA journal_mode = WAL")?;
@@ -134,6 +138,16 @@ impl Store {
 
     fn wait<T, E: Into<error::Cause>>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, StoreError> {
         self.runtime.block_on(work).map_err(|e| StoreError::classify(&self.place, e))
+    }
+}
+
+/// Why nobody answered. A pool only knows that its time ran out; one more try by hand hears the answer itself.
+async fn reason(url: &str, pool: &sea_orm::DbErr) -> String {
+    let Ok(options) = url.parse::<PgConnectOptions>() else { return error::plain(pool) };
+    match tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect_with(&options)).await {
+        Ok(Err(sqlx::Error::Io(e))) => e.to_string(),
+        Ok(Err(e)) => e.to_string(),
+        _ => error::plain(pool),
     }
 }
 
