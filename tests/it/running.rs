@@ -5,12 +5,13 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::on_both_databases;
-use crate::support::{Db, World, eventually, telemetry};
+use crate::support::{Db, World, eventually, row, telemetry};
 
 on_both_databases!(
     loop_takes_what_comes_and_stops_on_sigterm,
     loop_stops_on_sigint,
     loop_stops_in_the_middle_of_a_file,
+    a_file_that_grows_during_the_pass,
     killed_in_the_middle_nothing_is_half_done,
 );
 
@@ -83,4 +84,26 @@ fn killed_in_the_middle_nothing_is_half_done(db: Db) {
     assert_eq!(world.manifest("large.csv").state, "loaded");
     assert_eq!(world.files("processed"), ["large.csv"]);
     assert_eq!(world.lines("SELECT count FROM sensor_summary WHERE sensor = 'temp'"), ["200000"]);
+}
+
+/// Whenever the late row comes (before the pass opens the file, during it, or behind the commit), it is loaded, and
+/// so is the rest, once.
+fn a_file_that_grows_during_the_pass(db: Db) {
+    let world = World::new(db);
+    world.ok(&["migrate"]);
+    let rows = 200_000;
+    world.file("large.csv", telemetry("pump-1", START, rows));
+    let running = world.start(&["loop", "--interval", "1s"]);
+    eventually(PATIENCE, "the large file to be known", || world.number("SELECT count(*) FROM manifest") == 1);
+
+    let mut file = std::fs::OpenOptions::new().append(true).open(world.path("data/large.csv")).unwrap();
+    std::io::Write::write_all(&mut file, row(START, "late", 1.5).as_bytes()).unwrap();
+    drop(file);
+
+    let stored = i64::try_from(rows).unwrap() + 1;
+    eventually(PATIENCE, "all rows", || world.stored() == stored && world.files("data").is_empty());
+    assert_eq!(running.stop(Signal::TERM, Duration::from_secs(10)), Some(0));
+    assert_eq!(world.lines("SELECT DISTINCT device FROM iot_readings ORDER BY device"), ["late", "pump-1"]);
+    let unbalanced = "SELECT source FROM manifest WHERE rows_total <> rows_loaded + rows_rejected + rows_duplicate";
+    assert_eq!(world.lines(unbalanced), [""; 0]);
 }
