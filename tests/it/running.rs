@@ -100,7 +100,7 @@ fn a_file_that_grows_during_the_pass(db: Db) {
     std::io::Write::write_all(&mut file, row(START, "late", 1.5).as_bytes()).unwrap();
     drop(file);
 
-    let stored = i64::try_from(rows).unwrap() + 1;
+    let stored = i64::from(rows) + 1;
     eventually(PATIENCE, "all rows", || world.stored() == stored && world.files("data").is_empty());
     assert_eq!(running.stop(Signal::TERM, Duration::from_secs(10)), Some(0));
     assert_eq!(world.lines("SELECT DISTINCT device FROM iot_readings ORDER BY device"), ["late", "pump-1"]);
