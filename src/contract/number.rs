@@ -21,8 +21,8 @@ impl Decimal {
 
 /// Longest number that is read where the decimal separator is a comma, in bytes.
 const MAX_NUMBER: usize = 64;
-/// Whole numbers up to this are exact in an f64: 2^53.
-const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+/// Whole numbers below this are exact in an f64: 2^53. It may itself stand for a neighbour that was rounded.
+const EXACT_BELOW: f64 = 9_007_199_254_740_992.0;
 
 /// A finite number, rounded as `str::parse::<f64>` rounds; `None` for anything else (NaN and infinities too).
 pub fn parse_float(field: &[u8], decimal: Decimal) -> Option<f64> {
@@ -44,13 +44,13 @@ pub fn parse_float(field: &[u8], decimal: Decimal) -> Option<f64> {
     value.is_finite().then_some(value)
 }
 
-/// A whole number of 64 bits; `3.0` and `3e2` count as whole up to 2^53.
+/// A whole number of 64 bits; `3.0` and `3e2` count as whole below 2^53.
 pub fn parse_integer(field: &[u8], decimal: Decimal) -> Option<i64> {
     if let Some(value) = std::str::from_utf8(field).ok().and_then(|text| text.parse().ok()) {
         return Some(value);
     }
     let value = parse_float(field, decimal)?;
-    (value.fract() == 0.0 && value.abs() <= MAX_EXACT).then_some(value as i64)
+    (value.fract() == 0.0 && value.abs() < EXACT_BELOW).then_some(value as i64)
 }
 
 #[cfg(test)]
@@ -86,6 +86,10 @@ mod tests {
     fn integers() {
         assert_eq!(parse_integer(b"9223372036854775807", Decimal::Point), Some(i64::MAX));
         assert_eq!(parse_integer(b"3.0", Decimal::Point), Some(3));
+        assert_eq!(parse_integer(b"3e2", Decimal::Point), Some(300));
+        assert_eq!(parse_integer(b"3,0", Decimal::Comma), Some(3));
         assert_eq!(parse_integer(b"3.5", Decimal::Point), None);
+        assert_eq!(parse_integer(b"9007199254740991.0", Decimal::Point), Some(9_007_199_254_740_991));
+        assert_eq!(parse_integer(b"9007199254740993.0", Decimal::Point), None, "would be stored as another number");
     }
 }

@@ -88,13 +88,30 @@ impl TimestampFormat {
     /// Says what is wrong with it.
     pub fn check(&self) -> Result<(), String> {
         let TimestampFormat::Pattern { pattern, .. } = self else { return Ok(()) };
-        let sample = civil::date(2001, 2, 3).at(4, 5, 6, 0).in_tz("UTC").map_err(|e| e.to_string())?;
+        // In the afternoon and within a second, so that an hour of twelve without AM or PM shows, and so does a fraction.
+        let sample = civil::date(2001, 2, 3).at(16, 5, 6, 500_000_000).in_tz("UTC").map_err(|e| e.to_string())?;
         let text = BrokenDownTime::from(&sample).to_string(pattern).map_err(|e| e.to_string())?;
         let read = BrokenDownTime::parse(pattern, &text).map_err(|e| e.to_string())?;
-        match read.to_date().is_ok() || read.to_timestamp().is_ok() {
-            true => Ok(()),
-            false => Err("the pattern names no full date".to_owned()),
+        let has_second = read.second().is_some() || read.subsec_nanosecond().is_some();
+        if read.iana_time_zone().is_some() {
+            return Err("a zone's name in the row (%Q) is not supported; give the contract's `zone`".to_owned());
         }
+        if read.timestamp().is_some() {
+            return match read.subsec_nanosecond() {
+                Some(_) => Err("%s with a fraction is not supported; the format `unix_seconds` reads it".to_owned()),
+                None => Ok(()),
+            };
+        }
+        if read.to_date().is_err() {
+            return Err("the pattern names no full date".to_owned());
+        }
+        if read.hour().is_none() && (read.minute().is_some() || has_second) {
+            return Err("the pattern names minutes or seconds but no hour".to_owned());
+        }
+        if read.hour().is_some() && read.to_time().map_err(|e| e.to_string())?.hour() != sample.hour() {
+            return Err("the pattern names an hour of twelve (%I) but not whether AM or PM (%p)".to_owned());
+        }
+        Ok(())
     }
 }
 
@@ -169,7 +186,7 @@ fn micros_of(timestamp: jiff::Timestamp) -> i64 {
 
 fn local(field: &[u8], pattern: &str, zone: &TimeZone, ambiguous: Ambiguous) -> Result<i64, String> {
     let time = BrokenDownTime::parse(pattern, text(field)?).map_err(|e| format!("does not fit {pattern}: {e}"))?;
-    if time.offset().is_some() {
+    if time.timestamp().is_some() || time.offset().is_some() {
         return time.to_timestamp().map(micros_of).map_err(|e| e.to_string());
     }
     let date = time.to_date().map_err(|e| e.to_string())?;
@@ -224,6 +241,30 @@ mod tests {
         let (first, second) =
             (parse("31/10/2004 02.30.00", Ambiguous::Earliest), parse("31/10/2004 02.30.00", Ambiguous::Latest));
         assert_eq!(second.unwrap() - first.unwrap(), 3_600_000_000);
+    }
+
+    #[test]
+    fn what_a_pattern_must_name() {
+        let format = |pattern: &str| TimestampFormat::Pattern {
+            pattern: pattern.into(),
+            zone: TimeZone::get("Europe/Rome").unwrap(),
+            ambiguous: Ambiguous::Reject,
+        };
+        for (pattern, text, second) in [
+            ("%s", "1594598424", 1_594_598_424),
+            ("%F %T %z", "2020-07-13 00:00:24 +0000", 1_594_598_424),
+            ("%F %I:%M %p", "2020-07-13 12:05 AM", 1_594_591_500),
+            ("%F %H", "2020-07-13 02", 1_594_598_400),
+            ("%F", "2020-07-13", 1_594_591_200),
+        ] {
+            assert_eq!(format(pattern).check(), Ok(()), "{pattern}");
+            assert_eq!(format(pattern).parse(text.as_bytes(), Decimal::Point), Ok(second * 1_000_000), "{pattern}");
+        }
+        for pattern in
+            ["%H:%M", "%Y-%m", "%F %M", "%F %S", "%F %H %S", "%F %I:%M", "%F %T %Q", "%F %T %Z", "%s%.f", "%"]
+        {
+            assert!(format(pattern).check().is_err(), "{pattern}");
+        }
     }
 
     #[test]
