@@ -17,7 +17,7 @@ run: build ## build, then take data/ through the pipeline on SQLite (with a smal
 	@SAMPLE='$(SAMPLE)' scripts/demo.sh
 
 test: ## run every test, PostgreSQL included
-	@$(TOOLCHAIN) cargo test --workspace --locked
+	@$(TOOLCHAIN) cargo test --workspace --locked --features failpoints
 
 lint: ## formatting, clippy, documentation, README, file length
 	@scripts/check-length.sh

@@ -71,6 +71,46 @@ pub struct StepArgs {
     pub strict: bool,
 }
 
+/// What a step that reads files takes.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct WorkArgs {
+    /// How it ends.
+    #[command(flatten)]
+    pub step: StepArgs,
+    /// Which files at once.
+    #[command(flatten)]
+    pub workers: Workers,
+}
+
+/// How many files are in hand at once.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Workers {
+    /// Files in hand at once [default: the number of cores, at most 4]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub workers: Option<u16>,
+}
+
+impl Workers {
+    /// The number asked for, or the default.
+    pub fn resolve(self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, |n| n.get().min(4));
+        self.workers.map_or_else(cores, usize::from)
+    }
+}
+
+impl Command {
+    /// How many files the command has in hand at once.
+    pub fn workers(&self) -> usize {
+        match self {
+            Command::Validate(args) | Command::Aggregate(args) | Command::Load(args) | Command::Run(args) => {
+                args.workers.resolve()
+            }
+            Command::Loop { workers, .. } => workers.resolve(),
+            _ => 1,
+        }
+    }
+}
+
 /// One per file in `command/`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -85,18 +125,21 @@ pub enum Command {
     /// Find new files and put them in the manifest
     Scan(StepArgs),
     /// Give a verdict on each pending file; bad rows go to quarantine/
-    Validate(StepArgs),
+    Validate(WorkArgs),
     /// Store the aggregates of each validated file
-    Aggregate(StepArgs),
+    Aggregate(WorkArgs),
     /// Store rows, aggregates and the file's state in one transaction, through any step that the file still lacks
-    Load(StepArgs),
+    Load(WorkArgs),
     /// scan and load, once
-    Run(StepArgs),
+    Run(WorkArgs),
     /// run again and again until SIGINT or SIGTERM, woken early by new files
     Loop {
         /// Time between two looks at the folder
         #[arg(long, default_value = "5s", value_parser = humantime::parse_duration)]
         interval: Duration,
+        /// Which files at once.
+        #[command(flatten)]
+        workers: Workers,
     },
     /// Show files by state, rows, last errors, and devices gone quiet
     Status,

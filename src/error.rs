@@ -20,9 +20,6 @@ pub enum Error {
     /// The program was asked to stop; what was under way is rolled back.
     #[error("stopped on request; the file in hand was rolled back and stays pending")]
     Stopped,
-    /// Another worker took the file over, because this one did not renew its lease in time.
-    #[error("another worker took the file over; nothing was written here")]
-    ClaimLost,
     /// The file could not be read.
     #[error("{} can't be read: {source}; check its permissions and its disk", path.display())]
     Source {
@@ -55,6 +52,8 @@ pub enum Policy {
     GiveUp,
     /// The file is tried again later, and set aside after too many attempts; others go on.
     RetryFile,
+    /// Everything that was under way is tried again at once, after a random wait.
+    RetryNow,
     /// The file is left to whoever has it now.
     LetGo,
     /// The step ends here and may be tried again: no file can do better.
@@ -68,12 +67,19 @@ impl Error {
             Error::Refused(_) => Policy::Refuse,
             Error::Changed => Policy::Rediscover,
             Error::Vanished => Policy::GiveUp,
-            Error::ClaimLost | Error::Stopped => Policy::LetGo,
+            Error::Stopped => Policy::LetGo,
             Error::Source { .. } => Policy::RetryFile,
             Error::Storage { .. } => Policy::Stop,
-            Error::Store(StoreError::Contention { .. } | StoreError::Data { .. }) => Policy::RetryFile,
+            Error::Store(StoreError::ClaimLost) => Policy::LetGo,
+            Error::Store(StoreError::Contention { .. }) => Policy::RetryNow,
+            Error::Store(StoreError::Data { .. }) => Policy::RetryFile,
             Error::Store(_) => Policy::Stop,
         }
+    }
+
+    /// Whether other files of the same transaction can go on.
+    pub fn is_of_one_file(&self) -> bool {
+        !matches!(self.policy(), Policy::Stop | Policy::RetryNow)
     }
 
     /// A failure to write at `path`.

@@ -12,6 +12,7 @@ pub mod command;
 pub mod config;
 pub mod contract;
 pub mod error;
+pub mod failpoint;
 pub mod generate;
 pub mod manifest;
 pub mod parse;

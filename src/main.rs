@@ -6,6 +6,8 @@ use clap::Parser;
 use iotpipe::cli::Cli;
 
 fn main() -> ExitCode {
+    #[cfg(feature = "failpoints")]
+    let _scenario = fail::FailScenario::setup();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(usage) => {

@@ -2,6 +2,7 @@
 //! since they follow the contract.
 
 mod m20261124_000001_create_schema;
+mod m20261124_000002_index_manifest;
 
 pub use sea_orm_migration::prelude::*;
 
@@ -11,6 +12,6 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261124_000001_create_schema::Migration)]
+        vec![Box::new(m20261124_000001_create_schema::Migration), Box::new(m20261124_000002_index_manifest::Migration)]
     }
 }

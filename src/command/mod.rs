@@ -11,10 +11,10 @@ mod status;
 mod validate;
 mod watch;
 
-use std::cell::RefCell;
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
@@ -86,22 +86,23 @@ fn run_command(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
     create_folders(&config)?;
     let _logs = telemetry::start(&config.paths.logs, global.log_format, global.verbose, global.quiet);
     let started = Instant::now();
-    let store = Store::open(&config.database_url)?;
+    let store = Store::open(&config.database_url, command.workers())?;
     if let Command::Migrate = command {
         return migrate::run(&config, &store, printer);
     }
     bring_schema_up_to_date(&config, &store)?;
     let worker = manifest::worker_name();
-    let said = RefCell::default();
-    let shop = Workshop { config: &config, store: &store, printer, worker, stop: &STOP, said };
+    let said = Mutex::default();
+    let workers = command.workers();
+    let shop = Workshop { config: &config, store: &store, printer, worker, workers, stop: &STOP, said };
     let (strict, summary) = match command {
         Command::Status => return status::run(&shop),
-        Command::Loop { interval } => return watch::run(&shop, interval),
+        Command::Loop { interval, .. } => return watch::run(&shop, interval),
         Command::Scan(args) => (args.strict, scan::run(&shop)),
-        Command::Validate(args) => (args.strict, validate::run(&shop)),
-        Command::Aggregate(args) => (args.strict, aggregate::run(&shop)),
-        Command::Load(args) => (args.strict, load::run(&shop)),
-        Command::Run(args) => (args.strict, run::run(&shop)),
+        Command::Validate(args) => (args.step.strict, validate::run(&shop)),
+        Command::Aggregate(args) => (args.step.strict, aggregate::run(&shop)),
+        Command::Load(args) => (args.step.strict, load::run(&shop)),
+        Command::Run(args) => (args.step.strict, run::run(&shop)),
         Command::Init { .. } | Command::Migrate | Command::Generate(_) => return Ok(Exit::Done),
     };
     Ok(conclude(summary?, started, strict, printer))

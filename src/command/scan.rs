@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use crate::error::Error;
+use crate::failpoint;
 use crate::manifest::{self, Registration, SourceFile, State};
 use crate::printer::Summary;
 use crate::source::{Candidate, Stamp, discover, sha256_of};
@@ -39,7 +40,9 @@ pub fn run(shop: &Workshop<'_>) -> Result<Summary, Error> {
             }
         }
     }
+    failpoint::reach("hashed");
     manifest::register(shop.store, registrations, shop.now())?;
+    failpoint::reach("registered");
     summary.pending = manifest::open_files(shop.store)?;
     Ok(summary)
 }
@@ -48,7 +51,7 @@ pub fn run(shop: &Workshop<'_>) -> Result<Summary, Error> {
 fn finish_interrupted_moves(shop: &Workshop<'_>) -> Result<(), Error> {
     for file in manifest::unmoved(shop.store)? {
         if file.claimed_by.is_none() {
-            move_away(shop, &file, file.current())?;
+            move_away(shop, std::slice::from_ref(&file), file.current())?;
         }
     }
     Ok(())
@@ -67,7 +70,7 @@ fn candidates_to_take(
             // Somebody is reading it: he will see whether it changed.
             Some(entry) if entry.claimed_by.is_some() => {}
             Some(entry) if entry.current() == State::Failed && entry.stamp() != candidate.stamp => {
-                manifest::archived(shop.store, entry.id, shop.now())?;
+                manifest::archived(shop.store, std::slice::from_ref(entry), shop.now())?;
                 take.push(candidate);
             }
             Some(entry) if !entry.current().is_open() => {}

@@ -11,6 +11,10 @@ use crate::store::{Store, StoreError};
 
 /// How long a claim lasts unless it is renewed.
 const LEASE: Duration = Duration::from_secs(300);
+/// Files that may share a commit, and the bytes before the last of them: enough that the commit costs each of them
+/// little, few enough that the others see theirs soon.
+const GROUP_FILES: usize = 256;
+const GROUP_BYTES: usize = 1 << 20;
 /// How often a claim is renewed.
 const RENEWAL: Duration = Duration::from_secs(60);
 
@@ -34,46 +38,60 @@ fn start_of(pid: u32) -> Option<String> {
     after_name.split_whitespace().nth(19).map(str::to_owned)
 }
 
-/// Takes the next file that can be brought to `target`, or `None` when there is none for now.
+/// Takes the next files that can be brought to `target`, none when there are none for now: one file of any size, or
+/// several small ones that may share a commit. With `only`, that file alone.
 ///
 /// Two workers can't take the same: PostgreSQL skips rows that another is about to take, SQLite has one writer.
 ///
 /// # Errors
 /// When the database can't be asked.
-pub fn claim(store: &Store, worker: &str, target: State, now: DateTime<Utc>) -> Result<Option<SourceFile>, StoreError> {
+pub fn claim(
+    store: &Store,
+    worker: &str,
+    target: State,
+    only: Option<i64>,
+    now: DateTime<Utc>,
+) -> Result<Vec<SourceFile>, StoreError> {
     let states: Vec<String> = target.reached_from().iter().map(|s| format!("'{}'", s.as_str())).collect();
     let skip = if store.is_embedded() { "" } else { "FOR UPDATE SKIP LOCKED" };
+    let only = only.map(|id| format!("AND id = {id}")).unwrap_or_default();
     let sql = format!(
-        "UPDATE manifest SET claimed_by = $1, lease_until = $2 WHERE id = (
-             SELECT id FROM manifest
-             WHERE state IN ({}) AND sha256 IS NOT NULL AND (lease_until IS NULL OR lease_until < $3)
-             ORDER BY id LIMIT 1 {skip}) RETURNING *",
+        "UPDATE manifest SET claimed_by = $1, lease_until = $2 WHERE id IN (
+             SELECT id FROM (
+                 SELECT id, sum(size) OVER (ORDER BY id) - size AS before FROM (
+                     SELECT id, size FROM manifest
+                     WHERE state IN ({}) AND sha256 IS NOT NULL AND (lease_until IS NULL OR lease_until < $3) {only}
+                     ORDER BY id LIMIT {GROUP_FILES} {skip}) AS free) AS weighed
+             WHERE before < {GROUP_BYTES}) RETURNING *",
         states.join(", ")
     );
     let until = now + if store.is_embedded() { Duration::from_secs(86_400) } else { LEASE };
-    store.query(async |db| {
+    let mut files = store.query(async |db| {
         let values = [worker.into(), until.into(), now.into()];
         let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-        Entity::find().from_raw_sql(statement).one(db).await
-    })
+        Entity::find().from_raw_sql(statement).all(db).await
+    })?;
+    files.sort_unstable_by_key(|file| file.id);
+    Ok(files)
 }
 
-/// Renews the claim on `file` for as long as the returned guard lives. An embedded database needs none: nobody can
+/// Renews the claim on `files` for as long as the returned guard lives. An embedded database needs none: nobody can
 /// claim while its one writer's lock is held, and the end of a worker is seen at once on its own machine.
-pub fn keep_claim(store: &Store, file: &SourceFile, worker: &str) -> impl Drop + use<> {
-    let (db, id, worker) = (store.connection(), file.id, worker.to_owned());
+pub fn keep_claim(store: &Store, files: &[SourceFile], worker: &str) -> impl Drop + use<> {
+    let (db, worker) = (store.connection(), worker.to_owned());
+    let ids: Vec<i64> = files.iter().map(|file| file.id).collect();
     let renewal = (!store.is_embedded()).then(|| {
         store.spawn(async move {
             loop {
                 tokio::time::sleep(RENEWAL).await;
                 let renewed = Entity::update_many()
                     .set(ActiveModel { lease_until: Set(Some(Utc::now() + LEASE)), ..Default::default() })
-                    .filter(Column::Id.eq(id))
+                    .filter(Column::Id.is_in(ids.iter().copied()))
                     .filter(Column::ClaimedBy.eq(worker.as_str()))
                     .exec(&db)
                     .await;
                 if let Err(e) = renewed {
-                    tracing::warn!("the claim on file {id} could not be renewed: {e}");
+                    tracing::warn!("the claims on {} files could not be renewed: {e}", ids.len());
                 }
             }
         })

@@ -6,8 +6,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-    Statement,
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, Statement,
 };
 
 use super::{SourceFile, State};
@@ -134,30 +134,19 @@ pub fn unmoved(store: &Store) -> Result<Vec<SourceFile>, StoreError> {
     })
 }
 
-/// The file has left `data/` (or what lies there now is another).
+/// The files have left `data/` (or what lies there now is another).
 ///
 /// # Errors
 /// When the database can't be written.
-pub fn archived(store: &Store, id: i64, now: DateTime<Utc>) -> Result<(), StoreError> {
-    update(store, id, ActiveModel { archived_at: Set(Some(now)), ..Default::default() })
-}
-
-/// A loaded file with the same content. With `name`, only a file of that name counts: where the device is taken from
-/// the name, equal contents under two names are two devices' readings.
-///
-/// # Errors
-/// When the database can't be asked.
-pub fn twin_of(store: &Store, file: &SourceFile, by_name: bool) -> Result<Option<String>, StoreError> {
-    let Some(sha256) = &file.sha256 else { return Ok(None) };
-    let twins = store.query(async |db| {
-        Entity::find()
-            .filter(Column::Sha256.eq(sha256.as_str()))
-            .filter(Column::State.eq(State::Loaded.as_str()))
-            .filter(Column::Id.ne(file.id))
-            .all(db)
-            .await
-    })?;
-    Ok(twins.into_iter().find(|t| !by_name || t.file_name() == file.file_name()).map(|t| t.source))
+pub fn archived(store: &Store, files: &[SourceFile], now: DateTime<Utc>) -> Result<(), StoreError> {
+    let ids: Vec<i64> = files.iter().map(|file| file.id).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    store.query(async |db| {
+        let gone = ActiveModel { archived_at: Set(Some(now)), ..Default::default() };
+        Entity::update_many().set(gone).filter(Column::Id.is_in(ids)).exec(db).await.map(|_| ())
+    })
 }
 
 /// The file is set aside as `duplicate` or `rejected`: what earlier steps stored of it goes with the same commit.
@@ -245,16 +234,17 @@ pub fn retry_later(store: &Store, file: &SourceFile, why: &str, now: DateTime<Ut
     update(store, file.id, later)
 }
 
-/// Lets go of a claim, changing nothing else.
+/// Lets go of the claims that `worker` still has on `files`, changing nothing else.
 ///
 /// # Errors
 /// When the database can't be written.
-pub fn let_go(store: &Store, id: i64, worker: &str) -> Result<(), StoreError> {
+pub fn let_go(store: &Store, files: &[SourceFile], worker: &str) -> Result<(), StoreError> {
+    let ids: Vec<i64> = files.iter().map(|file| file.id).collect();
     let free = ActiveModel { claimed_by: Set(None), lease_until: Set(None), ..Default::default() };
     store.query(async |db| {
         Entity::update_many()
             .set(free)
-            .filter(Column::Id.eq(id))
+            .filter(Column::Id.is_in(ids))
             .filter(Column::ClaimedBy.eq(worker))
             .exec(db)
             .await
@@ -271,9 +261,8 @@ fn update(store: &Store, id: i64, change: ActiveModel) -> Result<(), StoreError>
 /// # Errors
 /// When the database can't be asked.
 pub fn open_files(store: &Store) -> Result<u64, StoreError> {
-    let counts = count_by_state(store)?;
-    let open = [State::Pending, State::Validated, State::Aggregated];
-    Ok(counts.iter().filter(|(s, _)| open.contains(s)).map(|(_, n)| *n as u64).sum())
+    let open = [State::Pending, State::Validated, State::Aggregated].map(State::as_str);
+    store.query(async |db| Entity::find().filter(Column::State.is_in(open)).count(db).await)
 }
 
 /// Number of files by state.

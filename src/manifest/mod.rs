@@ -3,15 +3,17 @@
 mod claim;
 mod ledger;
 mod overview;
+mod twin;
 
 pub use crate::store::entity::Model as SourceFile;
 pub use claim::{claim, keep_claim, release_dead, worker_name};
 pub use ledger::{
     Registration, archived, count_by_state, give_up, in_place, let_go, mark_aside, open_files, register, retry_later,
-    send_back, twin_of, unmoved,
+    send_back, unmoved,
 };
 
 pub use overview::{LastError, QuietDevice, RowTotals, last_errors, quiet_devices, row_totals};
+pub use twin::{Twins, twins_of};
 
 /// How far a source file has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::Sink;
 use crate::error::Error;
+use crate::failpoint;
 use crate::reading::{Batch, Rejection, Verdict};
 use crate::source::{durable_rename, split_name};
 use crate::validate::FileRejection;
@@ -117,7 +118,9 @@ impl Sink for QuarantineSink {
         open.rejected.write_all(self.line_end).map_err(failed())?;
         let file = open.rejected.into_inner().map_err(|e| failed()(e.into_error()))?;
         file.sync_all().map_err(failed())?;
+        failpoint::reach("rejected-synced");
         durable_rename(&temporary(&self.names.rejected), &self.names.rejected)?;
+        failpoint::reach("rejected-renamed");
         finish_reasons(open.reasons, &self.names.reasons)
     }
 }
@@ -166,7 +169,10 @@ fn reasons_writer(path: &Path) -> Result<csv::Writer<File>, Error> {
 fn finish_reasons(writer: csv::Writer<File>, path: &Path) -> Result<(), Error> {
     let file = writer.into_inner().map_err(|e| Error::storage(path)(std::io::Error::other(e.to_string())))?;
     file.sync_all().map_err(Error::storage(path))?;
-    durable_rename(&temporary(path), path)
+    failpoint::reach("reasons-synced");
+    durable_rename(&temporary(path), path)?;
+    failpoint::reach("reasons-renamed");
+    Ok(())
 }
 
 fn csv_failure(path: &Path, error: csv::Error) -> Error {

@@ -2,6 +2,7 @@
 
 use super::Sink;
 use crate::error::Error;
+use crate::failpoint;
 use crate::reading::Batch;
 use crate::store::LoadTransaction;
 
@@ -17,7 +18,9 @@ impl Sink for RawSink<'_> {
     }
 
     fn take(&mut self, batch: &mut Batch, devices: &[String]) -> Result<(), Error> {
-        Ok(self.transaction.put(batch, devices)?)
+        self.transaction.put(batch, devices)?;
+        failpoint::reach("batch-put");
+        Ok(())
     }
 
     fn finish(&mut self) -> Result<(), Error> {

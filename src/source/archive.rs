@@ -1,5 +1,6 @@
 //! Moves a file out of `data/`, durably and without ever overwriting another.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,8 +9,9 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::{sha256_of, split_name};
 use crate::error::Error;
+use crate::failpoint;
 
-/// Moves `path` to `target`. Where `target` is taken by another content, `<stem>.<first 12>.csv` beside it is used;
+/// Moves `path` to `target`; [`sync_folders_of`] makes that durable, for many at once. Where `target` is taken by another content, `<stem>.<first 12>.csv` beside it is used;
 /// where it is taken by the same content, `path` is removed. Gives the name under which the content now stands.
 ///
 /// A crash at any point leaves the content under at least one of the names, and doing it again finishes the move.
@@ -48,7 +50,8 @@ fn move_without_overwriting(path: &Path, target: &Path) -> io::Result<()> {
         Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => return Err(io::ErrorKind::AlreadyExists.into()),
         Err(e) => return Err(e.into()),
     }
-    sync_folder(target)
+    failpoint::reach("renamed");
+    Ok(())
 }
 
 /// To another file system: the copy stands whole and durable under the new name before the old one goes.
@@ -60,8 +63,10 @@ fn copy_across(path: &Path, target: &Path) -> io::Result<()> {
     let temporary = target.with_file_name(format!(".{name}.tmp"));
     fs::copy(path, &temporary)?;
     File::open(&temporary)?.sync_all()?;
+    failpoint::reach("copy-synced");
     renameat_with(CWD, &temporary, CWD, target, RenameFlags::NOREPLACE)?;
     sync_folder(target)?;
+    failpoint::reach("copy-renamed");
     fs::remove_file(path)
 }
 
@@ -71,6 +76,15 @@ fn copy_across(path: &Path, target: &Path) -> io::Result<()> {
 /// [`Error::Storage`].
 pub fn durable_rename(from: &Path, to: &Path) -> Result<(), Error> {
     fs::rename(from, to).and_then(|()| sync_folder(to)).map_err(Error::storage(to))
+}
+
+/// Makes the names of `files` durable.
+///
+/// # Errors
+/// [`Error::Storage`].
+pub fn sync_folders_of(files: &[PathBuf]) -> Result<(), Error> {
+    let folders: BTreeMap<_, _> = files.iter().map(|file| (file.parent(), file)).collect();
+    folders.into_values().try_for_each(|file| sync_folder(file).map_err(Error::storage(file)))
 }
 
 fn sync_folder(file: &Path) -> io::Result<()> {

@@ -3,7 +3,7 @@
 mod archive;
 mod discover;
 
-pub use archive::{archive, durable_rename};
+pub use archive::{archive, durable_rename, sync_folders_of};
 pub use discover::{Candidate, Discovery, discover};
 
 use std::fs::File;

@@ -1,7 +1,7 @@
 //! What a database can answer, sorted by what can be done about it.
 
 /// A database that did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// Not a URL of a database that iotpipe knows. The URL is not shown: it may hold a password.
     #[error(
@@ -45,7 +45,7 @@ pub enum StoreError {
         reason: String,
     },
     /// The manifest's row is no longer this worker's.
-    #[error("another worker took the file over")]
+    #[error("another worker took the file over; nothing of it was written here")]
     ClaimLost,
 }
 
@@ -76,6 +76,11 @@ impl From<rusqlite::Error> for Cause {
 }
 
 impl StoreError {
+    /// Whether another transaction was in the way.
+    pub fn is_contention(&self) -> bool {
+        matches!(self, StoreError::Contention { .. })
+    }
+
     pub(crate) fn other(place: &str, reason: impl std::fmt::Display) -> Self {
         StoreError::Other { place: place.to_owned(), reason: reason.to_string() }
     }
@@ -104,7 +109,10 @@ impl StoreError {
             "40001" | "40P01" | "55P03" | "5" | "517" => StoreError::Contention { place, reason },
             "53300" => StoreError::Unreachable { place, reason },
             code if code.starts_with("08") || code.starts_with("57P") => StoreError::Unreachable { place, reason },
-            code if code.len() == 5 && code.starts_with("22") => StoreError::Data { place, reason },
+            // A value out of range, a constraint, a row or an index entry too large.
+            code if code.len() == 5 && ["22", "23", "54"].iter().any(|class| code.starts_with(class)) => {
+                StoreError::Data { place, reason }
+            }
             _ => StoreError::Other { place, reason },
         }
     }

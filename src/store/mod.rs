@@ -2,6 +2,7 @@
 //!
 //! What differs between the two databases stands in `postgres.rs` and `sqlite.rs`, method by method.
 
+mod binary_copy;
 mod duplicate;
 pub mod entity;
 mod error;
@@ -42,17 +43,17 @@ enum Backend {
 }
 
 impl Store {
-    /// Connects to `url` (`sqlite://path` or `postgres://…`). An embedded database is created when it is missing.
+    /// Connects to `url` (`sqlite://path` or `postgres://…`), for so many workers at once. An embedded database is created when it is missing.
     ///
     /// # Errors
     /// [`StoreError::Url`] when the URL is none of these, [`StoreError::Unreachable`] when nobody answers there.
-    pub fn open(url: &str) -> Result<Store, StoreError> {
+    pub fn open(url: &str, workers: usize) -> Result<Store, StoreError> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
             .build()
             .map_err(|e| StoreError::other("this process", e))?;
-        let (backend, place, options) = connect_options(url)?;
+        let (backend, place, options) = connect_options(url, workers)?;
         let db = runtime.block_on(async {
             match Database::connect(options).await {
                 Ok(db) => Ok(db),
@@ -92,18 +93,14 @@ impl Store {
         self.wait(schema::is_current(&self.db, contract, self.is_embedded()))
     }
 
-    /// Opens the transaction in which all that a step found out about the file `file_id` is written.
+    /// Opens the transaction in which all that a step found out about some files is written.
     ///
     /// # Errors
     /// When the database is away or busy.
-    pub fn begin<'a>(
-        &'a self,
-        file_id: i64,
-        contract: &'a Contract,
-    ) -> Result<Box<dyn LoadTransaction + 'a>, StoreError> {
+    pub fn begin<'a>(&'a self, contract: &'a Contract) -> Result<Box<dyn LoadTransaction + 'a>, StoreError> {
         Ok(match &self.backend {
-            Backend::Postgres => Box::new(postgres::PostgresLoad::begin(self, file_id, contract)?),
-            Backend::Sqlite(path) => Box::new(sqlite::SqliteLoad::begin(path, file_id, contract)?),
+            Backend::Postgres => Box::new(postgres::PostgresLoad::begin(self, contract)?),
+            Backend::Sqlite(path) => Box::new(sqlite::SqliteLoad::begin(path, contract)?),
         })
     }
 
@@ -151,14 +148,15 @@ async fn reason(url: &str, pool: &sea_orm::DbErr) -> String {
     }
 }
 
-fn connect_options(url: &str) -> Result<(Backend, String, ConnectOptions), StoreError> {
+fn connect_options(url: &str, workers: usize) -> Result<(Backend, String, ConnectOptions), StoreError> {
     let mut options = ConnectOptions::new(url);
     options.sqlx_logging(false).connect_timeout(CONNECT_TIMEOUT).acquire_timeout(CONNECT_TIMEOUT);
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
         let parsed: PgConnectOptions = url.parse().map_err(|_| StoreError::Url)?;
         let database = parsed.get_database().unwrap_or("postgres");
         let place = format!("{}:{}/{}", parsed.get_host(), parsed.get_port(), database);
-        options.max_connections(4).min_connections(1);
+        // Each worker has its transaction, and the manifest is written beside them.
+        options.max_connections(workers as u32 + 2).min_connections(1);
         options.map_sqlx_postgres_opts(|o| o.application_name("iotpipe"));
         return Ok((Backend::Postgres, place, options));
     }

@@ -1,19 +1,19 @@
-//! A file's transaction on PostgreSQL: binary COPY, a savepoint per batch.
+//! The load transaction on PostgreSQL: binary COPY, a savepoint per file and per batch.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use sqlx::postgres::{PgConnection, Postgres};
 use sqlx::{AssertSqlSafe, Row, ValueRef};
 
+use super::binary_copy::{HEADER, TRAILER, encode_cell, encode_row};
 use super::duplicate::{Earlier, set_aside};
 use super::transaction::{LoadTransaction, Mark, roll_up};
 use super::{Store, StoreError};
 use crate::aggregate::{AggregateRow, Aggregates};
 use crate::contract::Contract;
+use crate::manifest::State;
 use crate::reading::{Batch, Cell, Reading};
 
-/// PostgreSQL counts its microseconds from 2000-01-01 UTC.
-const POSTGRES_EPOCH_MICROS: i64 = 946_684_800_000_000;
 /// Bytes handed to the backend at once: it works on them while the next are encoded.
 const COPY_CHUNK: usize = 256 << 10;
 /// How often a batch is tried while other transactions commit the same keys.
@@ -27,14 +27,23 @@ pub(super) struct PostgresLoad<'a> {
     transaction: sqlx::Transaction<'static, Postgres>,
     /// Dropped behind the transaction, whose rollback needs the runtime's context.
     _runtime: tokio::runtime::EnterGuard<'a>,
+    /// Ids of the devices met so far, by name.
+    known: HashMap<String, i32>,
+    /// Statements that need no answer: they travel with the next one that does.
+    unsent: String,
     file_id: i64,
+    file_open: bool,
+    /// Ids of the open file's devices, in the order of its pass.
     device_ids: Vec<i32>,
+    /// Devices that the open file is the first to name.
+    registered: Vec<String>,
+    loaded: Vec<i64>,
     copy: String,
     buffer: Vec<u8>,
 }
 
 impl<'a> PostgresLoad<'a> {
-    pub(super) fn begin(store: &'a Store, file_id: i64, contract: &'a Contract) -> Result<Self, StoreError> {
+    pub(super) fn begin(store: &'a Store, contract: &'a Contract) -> Result<Self, StoreError> {
         let transaction = store.wait(store.db.get_postgres_connection_pool().begin())?;
         let columns: String = contract.sensors.iter().map(|s| format!(", \"{}\"", s.name)).collect();
         let copy =
@@ -44,39 +53,46 @@ impl<'a> PostgresLoad<'a> {
             contract,
             transaction,
             _runtime: store.runtime.enter(),
-            file_id,
+            known: HashMap::new(),
+            unsent: String::new(),
+            file_id: 0,
+            file_open: false,
             device_ids: Vec::new(),
+            registered: Vec::new(),
+            loaded: Vec::new(),
             copy,
             buffer: Vec::new(),
         })
     }
 
-    /// In the file's own transaction, so that a refused file leaves no device behind. Two files that meet the same new
-    /// device at once wait for each other, that one time.
+    /// In the file's own part of the transaction, so that a refused file leaves no device behind. Two files that meet
+    /// the same new device at once wait for each other, that one time.
     fn register(&mut self, devices: &[String]) -> Result<(), StoreError> {
-        let new = &devices[self.device_ids.len()..];
-        if new.is_empty() {
-            return Ok(());
+        let new: Vec<String> =
+            devices[self.device_ids.len()..].iter().filter(|name| !self.known.contains_key(*name)).cloned().collect();
+        if !new.is_empty() {
+            self.send("")?;
+            let transaction = &mut self.transaction;
+            let found = self.store.wait(find_or_add_devices(transaction, &new))?;
+            self.registered.extend(found.iter().map(|(name, _)| name.clone()));
+            self.known.extend(found);
         }
-        let transaction = &mut self.transaction;
-        let ids: HashMap<String, i32> = self.store.wait(async {
-            sqlx::query(
-                "INSERT INTO device (name) SELECT DISTINCT unnest($1::text[]) AS n ORDER BY n ON CONFLICT DO NOTHING",
-            )
-            .bind(new)
-            .execute(&mut **transaction)
-            .await?;
-            let rows = sqlx::query_as::<_, (String, i32)>("SELECT name, id FROM device WHERE name = ANY($1)")
-                .bind(new)
-                .fetch_all(&mut **transaction)
-                .await?;
-            Ok::<_, sqlx::Error>(rows.into_iter().collect())
-        })?;
-        for name in new {
-            let id = ids.get(name).ok_or_else(|| StoreError::other(&self.store.place, "a device vanished"))?;
+        for name in &devices[self.device_ids.len()..] {
+            let id = self.known.get(name).ok_or_else(|| StoreError::other(&self.store.place, "a device vanished"))?;
             self.device_ids.push(*id);
         }
         Ok(())
+    }
+
+    /// Sends what is unsent, and `statement`, in one message.
+    fn send(&mut self, statement: &str) -> Result<(), StoreError> {
+        self.unsent.push_str(statement);
+        if self.unsent.is_empty() {
+            return Ok(());
+        }
+        let text = AssertSqlSafe(std::mem::take(&mut self.unsent));
+        let transaction = &mut self.transaction;
+        self.store.wait(async { sqlx::raw_sql(text).execute(&mut **transaction).await.map(|_| ()) })
     }
 
     fn copy_in(&mut self, batch: &Batch, order: &[usize]) -> Result<(), sqlx::Error> {
@@ -87,7 +103,7 @@ impl<'a> PostgresLoad<'a> {
             let connection: &mut PgConnection = transaction;
             let mut copy = connection.copy_in_raw(statement).await?;
             buffer.clear();
-            buffer.extend_from_slice(b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0");
+            buffer.extend_from_slice(HEADER);
             for &index in order {
                 let reading = &batch.readings[index];
                 let cells = cells_of(batch, reading, self.contract);
@@ -97,15 +113,10 @@ impl<'a> PostgresLoad<'a> {
                     buffer.clear();
                 }
             }
-            buffer.extend_from_slice(&(-1i16).to_be_bytes());
+            buffer.extend_from_slice(&TRAILER);
             copy.send(buffer.as_slice()).await?;
             copy.finish().await.map(|_| ())
         })
-    }
-
-    fn statement(&mut self, text: &'static str) -> Result<(), StoreError> {
-        let transaction = &mut self.transaction;
-        self.store.wait(async { sqlx::raw_sql(text).execute(&mut **transaction).await.map(|_| ()) })
     }
 
     /// The stored rows that have the keys of `order`: reading → (file, line, values as they are encoded).
@@ -158,6 +169,14 @@ struct Stored {
 }
 
 impl LoadTransaction for PostgresLoad<'_> {
+    fn open_file(&mut self, file_id: i64) -> Result<(), StoreError> {
+        (self.file_id, self.file_open) = (file_id, true);
+        self.device_ids.clear();
+        self.registered.clear();
+        self.unsent.push_str("SAVEPOINT file;");
+        Ok(())
+    }
+
     /// The batch goes in by one COPY. Only when a key exists is that COPY rolled back, the stored keys are looked up
     /// and set aside, and the rest is copied: another transaction may commit more of them meanwhile, hence the rounds.
     fn put(&mut self, batch: &mut Batch, devices: &[String]) -> Result<(), StoreError> {
@@ -169,11 +188,11 @@ impl LoadTransaction for PostgresLoad<'_> {
         let mut taken: HashMap<usize, Stored> = HashMap::new();
         let mut round = 0;
         loop {
-            self.statement("SAVEPOINT batch")?;
+            self.send("SAVEPOINT batch")?;
             match self.copy_in(batch, &order) {
                 Ok(()) => break,
                 Err(sqlx::Error::Database(e)) if e.is_unique_violation() && round < MAX_ROUNDS => {
-                    self.statement("ROLLBACK TO SAVEPOINT batch")?;
+                    self.send("ROLLBACK TO SAVEPOINT batch")?;
                     taken.extend(self.stored(batch, &order)?);
                     order.retain(|index| !taken.contains_key(index));
                     round += 1;
@@ -181,41 +200,30 @@ impl LoadTransaction for PostgresLoad<'_> {
                 Err(e) => return Err(StoreError::classify(&self.store.place, e)),
             }
         }
-        self.statement("RELEASE SAVEPOINT batch")?;
+        self.unsent.push_str("RELEASE SAVEPOINT batch;");
         let duplicates = self.duplicates(batch, &taken, &repeats);
         set_aside(batch, duplicates, devices, self.contract);
         Ok(())
     }
 
-    fn put_aggregates(
-        &mut self,
-        aggregates: &Aggregates,
-        devices: &[String],
-        add_to_totals: bool,
-    ) -> Result<(), StoreError> {
+    fn put_aggregates(&mut self, aggregates: &Aggregates, devices: &[String]) -> Result<(), StoreError> {
         self.register(devices)?;
+        self.send(&format!("DELETE FROM file_aggregates WHERE file_id = {}", self.file_id))?;
         let (transaction, file_id, ids) = (&mut self.transaction, self.file_id, &self.device_ids);
         let rows = aggregates.rows();
         self.store.wait(async {
-            sqlx::query("DELETE FROM file_aggregates WHERE file_id = $1")
-                .bind(file_id)
-                .execute(&mut **transaction)
-                .await?;
             for rows in rows.chunks(AGGREGATES_AT_ONCE) {
                 insert_aggregates(transaction, file_id, ids, rows).await?;
-            }
-            if add_to_totals {
-                let statement = AssertSqlSafe(roll_up("least", "greatest"));
-                sqlx::query(statement).bind(file_id).execute(&mut **transaction).await?;
             }
             Ok::<_, sqlx::Error>(())
         })
     }
 
-    fn commit(mut self: Box<Self>, mark: &Mark<'_>) -> Result<(), StoreError> {
-        let statement = AssertSqlSafe(mark.statement(&format!("'{}'::timestamptz", mark.now)));
+    fn close_file(&mut self, mark: &Mark<'_>) -> Result<(), StoreError> {
+        self.send("")?;
+        let statement = AssertSqlSafe(mark.statement("$7::timestamptz"));
         let (loaded, duplicate) = mark.loaded_and_duplicate();
-        let transaction = &mut self.transaction;
+        let (transaction, file_id) = (&mut self.transaction, self.file_id);
         let marked = self.store.wait(async {
             sqlx::query(statement)
                 .bind(mark.state.as_str())
@@ -224,13 +232,38 @@ impl LoadTransaction for PostgresLoad<'_> {
                 .bind(mark.tally.rejected)
                 .bind(duplicate)
                 .bind(mark.contract_hash)
+                .bind(mark.now)
                 .bind(mark.worker)
-                .bind(self.file_id)
+                .bind(file_id)
                 .execute(&mut **transaction)
                 .await
         })?;
         if marked.rows_affected() != 1 {
             return Err(StoreError::ClaimLost);
+        }
+        if mark.state == State::Loaded {
+            self.loaded.push(file_id);
+        }
+        self.file_open = false;
+        self.unsent.push_str("RELEASE SAVEPOINT file;");
+        Ok(())
+    }
+
+    fn drop_file(&mut self) -> Result<(), StoreError> {
+        if !std::mem::take(&mut self.file_open) {
+            return Ok(());
+        }
+        // Rolled back with the file that named them first.
+        for name in self.registered.drain(..) {
+            self.known.remove(&name);
+        }
+        self.send("ROLLBACK TO SAVEPOINT file; RELEASE SAVEPOINT file")
+    }
+
+    fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
+        self.send("")?;
+        if !self.loaded.is_empty() {
+            self.send(&roll_up(&self.loaded, "least", "greatest"))?;
         }
         self.store.wait(self.transaction.commit())
     }
@@ -291,41 +324,35 @@ fn cells_of<'b>(batch: &'b Batch, reading: &Reading, contract: &Contract) -> &'b
     &batch.cells[reading.cells..reading.cells + contract.sensors.len()]
 }
 
-/// One tuple of the binary COPY format (PostgreSQL's manual, COPY, "Binary Format").
-fn encode_row(buffer: &mut Vec<u8>, batch: &Batch, reading: &Reading, cells: &[Cell], device_id: i32, file_id: i64) {
-    buffer.extend_from_slice(&(4 + cells.len() as i16).to_be_bytes());
-    field(buffer, &device_id.to_be_bytes());
-    field(buffer, &(reading.ts - POSTGRES_EPOCH_MICROS).to_be_bytes());
-    field(buffer, &file_id.to_be_bytes());
-    field(buffer, &(reading.position.line as i64).to_be_bytes());
-    for cell in cells {
-        match *cell {
-            Cell::Null => buffer.extend_from_slice(&(-1i32).to_be_bytes()),
-            Cell::Float(v) => field(buffer, &v.to_be_bytes()),
-            Cell::Integer(v) => field(buffer, &v.to_be_bytes()),
-            Cell::Boolean(v) => field(buffer, &[u8::from(v)]),
-            Cell::Text(start, len) => field(buffer, &batch.text.as_bytes()[start..start + len]),
-        }
-    }
-}
-
-fn field(buffer: &mut Vec<u8>, bytes: &[u8]) {
-    buffer.extend_from_slice(&(bytes.len() as i32).to_be_bytes());
-    buffer.extend_from_slice(bytes);
-}
-
-fn encode_cell(cell: Cell, batch: &Batch) -> Option<Vec<u8>> {
-    match cell {
-        Cell::Null => None,
-        Cell::Float(v) => Some(v.to_be_bytes().to_vec()),
-        Cell::Integer(v) => Some(v.to_be_bytes().to_vec()),
-        Cell::Boolean(v) => Some(vec![u8::from(v)]),
-        Cell::Text(start, len) => Some(batch.text.as_bytes()[start..start + len].to_vec()),
-    }
-}
-
 fn time(micros: i64) -> chrono::DateTime<chrono::Utc> {
     chrono::DateTime::from_timestamp_micros(micros).unwrap_or_default()
+}
+
+/// Names with their ids.
+async fn find_or_add_devices(
+    transaction: &mut sqlx::Transaction<'static, Postgres>,
+    names: &[String],
+) -> Result<Vec<(String, i32)>, sqlx::Error> {
+    let find = async |connection: &mut PgConnection, names: &[String]| {
+        sqlx::query_as::<_, (String, i32)>("SELECT name, id FROM device WHERE name = ANY($1)")
+            .bind(names)
+            .fetch_all(connection)
+            .await
+    };
+    let mut found = find(transaction, names).await?;
+    if found.len() == names.len() {
+        return Ok(found);
+    }
+    // In the order of the names, so that two files wait for each other instead of dying together.
+    let known: HashSet<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
+    let mut missing: Vec<String> = names.iter().filter(|name| !known.contains(name.as_str())).cloned().collect();
+    missing.sort_unstable();
+    sqlx::query("INSERT INTO device (name) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING")
+        .bind(&missing)
+        .execute(&mut **transaction)
+        .await?;
+    found.extend(find(transaction, &missing).await?);
+    Ok(found)
 }
 
 async fn insert_aggregates(

@@ -1,4 +1,4 @@
-//! A file's transaction on SQLite: prepared statements on a connection of its own.
+//! The load transaction on SQLite: prepared statements on a connection of its own.
 
 use std::path::Path;
 
@@ -10,6 +10,7 @@ use super::transaction::{LoadTransaction, Mark, roll_up};
 use super::{SQLITE_PATIENCE, StoreError};
 use crate::aggregate::Aggregates;
 use crate::contract::Contract;
+use crate::manifest::State;
 use crate::reading::{Batch, Cell};
 
 pub(super) struct SqliteLoad<'a> {
@@ -17,7 +18,9 @@ pub(super) struct SqliteLoad<'a> {
     contract: &'a Contract,
     place: String,
     file_id: i64,
+    file_open: bool,
     device_ids: Vec<i64>,
+    loaded: Vec<i64>,
     insert: String,
     select: String,
 }
@@ -25,7 +28,7 @@ pub(super) struct SqliteLoad<'a> {
 impl<'a> SqliteLoad<'a> {
     /// Takes the writer's lock at once: a transaction that reads first and writes later could only fail when another
     /// has written meanwhile.
-    pub(super) fn begin(path: &Path, file_id: i64, contract: &'a Contract) -> Result<Self, StoreError> {
+    pub(super) fn begin(path: &Path, contract: &'a Contract) -> Result<Self, StoreError> {
         let place = path.display().to_string();
         let connection = open(path).map_err(|e| StoreError::classify(&place, e))?;
         let names: String = contract.sensors.iter().map(|s| format!(", \"{}\"", s.name)).collect();
@@ -38,7 +41,17 @@ impl<'a> SqliteLoad<'a> {
             "SELECT r.file_id, r.line_number, m.source{names} FROM iot_raw_data r
              LEFT JOIN manifest m ON m.id = r.file_id WHERE r.device_id = ? AND r.ts = ?"
         );
-        Ok(Self { connection, contract, place, file_id, device_ids: Vec::new(), insert, select })
+        Ok(Self {
+            connection,
+            contract,
+            place,
+            file_id: 0,
+            file_open: false,
+            device_ids: Vec::new(),
+            loaded: Vec::new(),
+            insert,
+            select,
+        })
     }
 
     fn register(&mut self, devices: &[String]) -> rusqlite::Result<()> {
@@ -93,7 +106,7 @@ impl<'a> SqliteLoad<'a> {
             .optional()
     }
 
-    fn write_aggregates(&mut self, aggregates: &Aggregates, add_to_totals: bool) -> rusqlite::Result<()> {
+    fn write_aggregates(&mut self, aggregates: &Aggregates) -> rusqlite::Result<()> {
         self.connection.execute("DELETE FROM file_aggregates WHERE file_id = ?", [self.file_id])?;
         let mut insert = self.connection.prepare_cached(
             "INSERT INTO file_aggregates (file_id, device_id, sensor, window_start, count, min, max, mean, m2)
@@ -113,16 +126,13 @@ impl<'a> SqliteLoad<'a> {
                 s.m2
             ])?;
         }
-        if add_to_totals {
-            self.connection.execute(&roll_up("min", "max"), [self.file_id])?;
-        }
         Ok(())
     }
 
     fn mark(&mut self, mark: &Mark<'_>) -> rusqlite::Result<usize> {
         let (loaded, duplicate) = mark.loaded_and_duplicate();
         self.connection.execute(
-            &mark.statement(&format!("'{}'", mark.now)),
+            &mark.statement("$7"),
             params![
                 mark.state.as_str(),
                 mark.tally.total,
@@ -130,6 +140,7 @@ impl<'a> SqliteLoad<'a> {
                 mark.tally.rejected,
                 duplicate,
                 mark.contract_hash,
+                mark.now,
                 mark.worker,
                 self.file_id
             ],
@@ -145,7 +156,19 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
+impl SqliteLoad<'_> {
+    fn execute(&self, statement: &str) -> Result<(), StoreError> {
+        self.connection.execute_batch(statement).map_err(|e| StoreError::classify(&self.place, e))
+    }
+}
+
 impl LoadTransaction for SqliteLoad<'_> {
+    fn open_file(&mut self, file_id: i64) -> Result<(), StoreError> {
+        (self.file_id, self.file_open) = (file_id, true);
+        self.device_ids.clear();
+        self.execute("SAVEPOINT file")
+    }
+
     fn put(&mut self, batch: &mut Batch, devices: &[String]) -> Result<(), StoreError> {
         let duplicates = self
             .register(devices)
@@ -155,22 +178,35 @@ impl LoadTransaction for SqliteLoad<'_> {
         Ok(())
     }
 
-    fn put_aggregates(
-        &mut self,
-        aggregates: &Aggregates,
-        devices: &[String],
-        add_to_totals: bool,
-    ) -> Result<(), StoreError> {
+    fn put_aggregates(&mut self, aggregates: &Aggregates, devices: &[String]) -> Result<(), StoreError> {
         self.register(devices)
-            .and_then(|()| self.write_aggregates(aggregates, add_to_totals))
+            .and_then(|()| self.write_aggregates(aggregates))
             .map_err(|e| StoreError::classify(&self.place, e))
     }
 
-    fn commit(mut self: Box<Self>, mark: &Mark<'_>) -> Result<(), StoreError> {
-        match self.mark(mark).map_err(|e| StoreError::classify(&self.place, e))? {
-            1 => self.connection.execute_batch("COMMIT").map_err(|e| StoreError::classify(&self.place, e)),
-            _ => Err(StoreError::ClaimLost),
+    fn close_file(&mut self, mark: &Mark<'_>) -> Result<(), StoreError> {
+        if self.mark(mark).map_err(|e| StoreError::classify(&self.place, e))? != 1 {
+            return Err(StoreError::ClaimLost);
         }
+        if mark.state == State::Loaded {
+            self.loaded.push(self.file_id);
+        }
+        self.file_open = false;
+        self.execute("RELEASE file")
+    }
+
+    fn drop_file(&mut self) -> Result<(), StoreError> {
+        match std::mem::take(&mut self.file_open) {
+            true => self.execute("ROLLBACK TO file; RELEASE file"),
+            false => Ok(()),
+        }
+    }
+
+    fn commit(self: Box<Self>) -> Result<(), StoreError> {
+        if !self.loaded.is_empty() {
+            self.execute(&roll_up(&self.loaded, "min", "max"))?;
+        }
+        self.execute("COMMIT")
     }
 }
 

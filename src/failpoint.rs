@@ -1,0 +1,39 @@
+//! Places where a test may end the process, as a crash or a power cut would. Without the feature `failpoints` they are
+//! nothing at all.
+//!
+//! `FAILPOINTS="committed=return"` kills the process the first time it gets there, `"committed=2*off->return"` the
+//! third time; see the crate `fail` for more.
+
+/// Every name, in the order in which a run meets them.
+pub const ALL: &[&str] = &[
+    "hashed",
+    "registered",
+    "claimed",
+    "opened",
+    "batch-put",
+    "rejected-synced",
+    "rejected-renamed",
+    "reasons-synced",
+    "reasons-renamed",
+    "pass-finished",
+    "aggregates-put",
+    "marked",
+    "committed",
+    "aside-marked",
+    "copy-synced",
+    "copy-renamed",
+    "renamed",
+    "moved",
+    "archived",
+];
+
+/// Ends the process here when a test asked for it.
+#[inline]
+pub fn reach(name: &'static str) {
+    debug_assert!(ALL.contains(&name), "{name} is not in the list");
+    #[cfg(feature = "failpoints")]
+    fail::fail_point!(name, |_| {
+        // SIGKILL, so that nothing is flushed, dropped or rolled back on the way out.
+        let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+    });
+}
