@@ -6,6 +6,7 @@ mod binary_copy;
 mod duplicate;
 pub mod entity;
 mod error;
+mod nodelay;
 mod postgres;
 mod schema;
 mod sqlite;
@@ -158,6 +159,14 @@ fn connect_options(url: &str, workers: usize) -> Result<(Backend, String, Connec
         // Each worker has its transaction, and the manifest is written beside them.
         options.max_connections(workers as u32 + 2).min_connections(1);
         options.map_sqlx_postgres_opts(|o| o.application_name("iotpipe"));
+        options.map_sqlx_postgres_pool_opts(|pool| {
+            pool.after_connect(|_, _| {
+                Box::pin(async {
+                    nodelay::set_on_all_sockets();
+                    Ok(())
+                })
+            })
+        });
         return Ok((Backend::Postgres, place, options));
     }
     let path = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")).ok_or(StoreError::Url)?;
