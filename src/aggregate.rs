@@ -53,6 +53,14 @@ impl Stats {
         }
     }
 
+    /// Whether both describe the same values: mean and squares to a billionth of the largest value.
+    pub fn is_close_to(&self, other: &Stats) -> bool {
+        let scale = self.min.abs().max(self.max.abs());
+        (self.count, self.min, self.max) == (other.count, other.min, other.max)
+            && (self.mean - other.mean).abs() <= 1e-9 * scale
+            && (self.m2 - other.m2).abs() <= 1e-9 * scale * scale * self.count as f64
+    }
+
     /// Sample standard deviation (n−1), `None` for fewer than two values.
     pub fn stddev(&self) -> Option<f64> {
         (self.count > 1).then(|| (self.m2 / (self.count - 1) as f64).sqrt())

@@ -143,6 +143,24 @@ pub enum Command {
     },
     /// Show files by state, rows, last errors, and devices gone quiet
     Status,
+    /// Prove from the archived files and the database that every line is accounted for
+    Verify {
+        /// Loaded files, by their path below data/ [default: all]
+        files: Vec<PathBuf>,
+    },
+    /// Send a corrected *.rejected.csv through again, linked to the file it came from
+    Replay {
+        /// The corrected file, under the name that it has in quarantine/
+        file: PathBuf,
+    },
+    /// Take a file's rows and its share of the aggregates out again
+    Unload {
+        /// A loaded file, by its path below data/
+        file: PathBuf,
+        /// Put the file back into data/, to be loaded again
+        #[arg(long)]
+        again: bool,
+    },
     /// Write synthetic telemetry with a seed and known defects
     Generate(GenerateArgs),
 }

@@ -35,6 +35,8 @@ pub struct PassInput<'a> {
     pub discovered_at: i64,
     /// Hash (hex) of the bytes that were discovered.
     pub expected_sha256: &'a str,
+    /// Share of bad rows, 0 to 1, above which the file is refused.
+    pub max_rejected_ratio: f64,
     /// Set when the pass should end early, rolled back.
     pub stop: &'a AtomicBool,
 }
@@ -67,7 +69,7 @@ enum Message {
 pub fn run(input: PassInput<'_>, contract: &Contract, sinks: &mut [&mut dyn Sink]) -> Result<Tally, Error> {
     let (sender, receiver) = sync_channel(BATCHES_UNDER_WAY);
     let spare = Mutex::new(Vec::new());
-    let expected = input.expected_sha256.to_owned();
+    let (expected, max_rejected_ratio) = (input.expected_sha256.to_owned(), input.max_rejected_ratio);
     let tally = std::thread::scope(|scope| {
         let reader = scope.spawn(|| read(input, contract, &sender_of(sender), &spare));
         let fed = feed(receiver, sinks, &spare);
@@ -82,7 +84,7 @@ pub fn run(input: PassInput<'_>, contract: &Contract, sinks: &mut [&mut dyn Sink
             (Ok(tally), Ok(_)) => Ok(tally),
         }
     })?;
-    refuse_when_too_many(contract, &tally)?;
+    refuse_when_too_many(max_rejected_ratio, &tally)?;
     for sink in sinks.iter_mut() {
         sink.finish()?;
     }
@@ -93,14 +95,14 @@ fn sender_of(sender: SyncSender<Message>) -> impl Fn(Message) -> bool {
     move |message| sender.send(message).is_ok()
 }
 
-fn refuse_when_too_many(contract: &Contract, tally: &Tally) -> Result<(), Error> {
+fn refuse_when_too_many(max_rejected_ratio: f64, tally: &Tally) -> Result<(), Error> {
     let bad = tally.rejected + tally.differing;
-    if tally.total > 0 && bad as f64 / tally.total as f64 > contract.max_rejected_ratio {
+    if tally.total > 0 && bad as f64 / tally.total as f64 > max_rejected_ratio {
         return Err(Error::Refused(FileRejection {
             rule: Rule::TooManyRejected,
             message: format!(
                 "{bad} of {} rows break the contract, more than the {} that max_rejected_ratio allows",
-                tally.total, contract.max_rejected_ratio
+                tally.total, max_rejected_ratio
             ),
         }));
     }

@@ -4,11 +4,15 @@ mod aggregate;
 mod generate;
 mod init;
 mod load;
+mod loaded;
 mod migrate;
+mod replay;
 mod run;
 mod scan;
 mod status;
+mod unload;
 mod validate;
+mod verify;
 mod watch;
 
 use std::fs;
@@ -70,6 +74,7 @@ fn exit_of(error: &anyhow::Error) -> Exit {
     let never = error.downcast_ref::<ConfigError>().is_some()
         || matches!(error.downcast_ref::<StoreError>(), Some(StoreError::Url | StoreError::Schema(_)))
         || matches!(error.downcast_ref::<Error>(), Some(Error::Store(StoreError::Url | StoreError::Schema(_))))
+        || error.downcast_ref::<loaded::NotLoaded>().is_some()
         || error.downcast_ref::<init::Exists>().is_some();
     if never { Exit::Never } else { Exit::TryAgain }
 }
@@ -97,6 +102,9 @@ fn run_command(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
     let shop = Workshop { config: &config, store: &store, printer, worker, workers, stop: &STOP, said };
     let (strict, summary) = match command {
         Command::Status => return status::run(&shop),
+        Command::Verify { files } => return verify::run(&shop, &files),
+        Command::Replay { file } => return replay::run(&shop, &file),
+        Command::Unload { file, again } => return unload::run(&shop, &file, again),
         Command::Loop { interval, .. } => return watch::run(&shop, interval),
         Command::Scan(args) => (args.strict, scan::run(&shop)),
         Command::Validate(args) => (args.step.strict, validate::run(&shop)),
@@ -108,7 +116,7 @@ fn run_command(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
     Ok(conclude(summary?, started, strict, printer))
 }
 
-fn conclude(mut summary: Summary, started: Instant, strict: bool, printer: Printer) -> Exit {
+pub(crate) fn conclude(mut summary: Summary, started: Instant, strict: bool, printer: Printer) -> Exit {
     summary.took(started.elapsed());
     printer.say(&summary.to_string());
     printer.result(&summary);

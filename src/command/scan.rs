@@ -31,7 +31,8 @@ pub fn run(shop: &Workshop<'_>) -> Result<Summary, Error> {
             Ok(Some((candidate, sha256))) => {
                 summary.files += u64::from(sha256.is_some());
                 let known = known.get(&candidate.source).filter(|e| e.current().is_open()).map(|e| e.id);
-                registrations.push(Registration { candidate, sha256, known });
+                let parent = manifest::parent_of(shop.store, candidate.file_name())?;
+                registrations.push(Registration { candidate, sha256, known, parent });
             }
             Ok(None) => {}
             Err(error) => {

@@ -30,6 +30,8 @@ pub struct Registration {
     pub sha256: Option<String>,
     /// The entry that it continues, when it has one.
     pub known: Option<i64>,
+    /// The file whose rejected rows it corrects.
+    pub parent: Option<i64>,
 }
 
 /// The entries of files that lie in `data/` under these names.
@@ -61,7 +63,7 @@ pub fn register(store: &Store, found: Vec<Registration>, now: DateTime<Utc>) -> 
         let Some(id) = r.known else { continue };
         store.query(async |db| {
             Entity::update_many()
-                .set(entry(&r, now))
+                .set(active(&r, now))
                 .filter(Column::Id.eq(id))
                 .filter(Column::ClaimedBy.is_null())
                 .exec(db)
@@ -69,7 +71,7 @@ pub fn register(store: &Store, found: Vec<Registration>, now: DateTime<Utc>) -> 
         })?;
     }
     for new in new.chunks(AT_ONCE) {
-        let entries: Vec<ActiveModel> = new.iter().map(|r| entry(r, now)).collect();
+        let entries: Vec<ActiveModel> = new.iter().map(|r| active(r, now)).collect();
         store.query(async |db| {
             Entity::insert_many(entries)
                 .on_conflict(OnConflict::new().do_nothing().to_owned())
@@ -81,7 +83,7 @@ pub fn register(store: &Store, found: Vec<Registration>, now: DateTime<Utc>) -> 
     Ok(())
 }
 
-fn entry(r: &Registration, now: DateTime<Utc>) -> ActiveModel {
+fn active(r: &Registration, now: DateTime<Utc>) -> ActiveModel {
     let state = if r.sha256.is_some() { State::Pending } else { State::Arriving };
     ActiveModel {
         source: Set(r.candidate.source.clone()),
@@ -92,6 +94,7 @@ fn entry(r: &Registration, now: DateTime<Utc>) -> ActiveModel {
         attempts: Set(0),
         last_error: Set(None),
         discovered_at: Set(now),
+        parent_id: Set(r.parent),
         validated_at: Set(None),
         aggregated_at: Set(None),
         ..Default::default()

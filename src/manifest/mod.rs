@@ -2,6 +2,7 @@
 
 mod claim;
 mod ledger;
+mod lineage;
 mod overview;
 mod twin;
 
@@ -12,6 +13,7 @@ pub use ledger::{
     send_back, unmoved,
 };
 
+pub use lineage::{corrections_of, entry, loaded_files, parent_of};
 pub use overview::{LastError, QuietDevice, RowTotals, last_errors, quiet_devices, row_totals};
 pub use twin::{Twins, twins_of};
 

@@ -1,10 +1,13 @@
 //! Readings → the file's aggregates.
 
-use super::Sink;
-use crate::aggregate::Aggregates;
+use std::collections::HashMap;
+
+use super::{Findings, Sink};
+use crate::aggregate::{Aggregates, Stats};
 use crate::contract::Contract;
 use crate::error::Error;
 use crate::reading::Batch;
+use crate::store::StoredAggregate;
 
 /// Collects the aggregates of one pass, for the transaction that follows it.
 pub struct AggregateSink {
@@ -34,5 +37,24 @@ impl Sink for AggregateSink {
 
     fn finish(&mut self) -> Result<(), Error> {
         Ok(())
+    }
+}
+
+/// Says where `stored` is not what a second pass found. What was added up in batches of other sizes may differ in the
+/// last digits.
+pub fn compare_aggregates(found: &AggregateSink, stored: &[StoredAggregate], findings: &mut Findings) {
+    let key = |row: &StoredAggregate| (row.device.clone(), row.sensor.clone(), row.window_start);
+    let mut stored: HashMap<_, Stats> = stored.iter().map(|row| (key(row), row.stats)).collect();
+    for row in found.aggregates.rows() {
+        let device = found.devices.get(row.device as usize).cloned().unwrap_or_default();
+        let same = stored
+            .remove(&(device.clone(), row.sensor.to_owned(), row.window_start))
+            .is_some_and(|stats| stats.is_close_to(&row.stats));
+        if !same {
+            findings.add(format!("the aggregate of {device} {} does not fit its rows", row.sensor));
+        }
+    }
+    for (device, sensor, _) in stored.into_keys() {
+        findings.add(format!("there is an aggregate of {device} {sensor} for which the file has no rows"));
     }
 }

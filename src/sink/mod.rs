@@ -1,11 +1,15 @@
 //! Where the rows of a pass go. A sink has three verbs and takes part in the pass's commit.
 
 mod aggregates;
+mod audit;
 mod quarantine;
+mod quarantine_audit;
 mod raw;
 
-pub use aggregates::AggregateSink;
+pub use aggregates::{AggregateSink, compare_aggregates};
+pub use audit::{AuditSink, Findings};
 pub use quarantine::{QuarantineNames, QuarantineSink, write_file_reason};
+pub use quarantine_audit::{Scratch, compare_quarantine};
 pub use raw::RawSink;
 
 use crate::error::Error;

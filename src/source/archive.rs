@@ -22,9 +22,7 @@ pub fn archive(path: &Path, target: &Path, sha256: &str) -> Result<PathBuf, Erro
     if let Some(folder) = target.parent() {
         fs::create_dir_all(folder).map_err(Error::storage(folder))?;
     }
-    let name = target.file_name().unwrap_or_default().to_string_lossy();
-    let (stem, extension) = split_name(&name);
-    let beside = target.with_file_name(format!("{stem}.{}{extension}", sha256.get(..12).unwrap_or(sha256)));
+    let beside = beside(target, sha256);
     for target in [target, &beside] {
         match move_without_overwriting(path, target) {
             Ok(()) => return Ok(target.to_owned()),
@@ -39,6 +37,41 @@ pub fn archive(path: &Path, target: &Path, sha256: &str) -> Result<PathBuf, Erro
     }
     let taken = io::Error::new(io::ErrorKind::AlreadyExists, "both names are taken by other contents");
     Err(Error::storage(&beside)(taken))
+}
+
+/// The name next to `target` for another content.
+fn beside(target: &Path, sha256: &str) -> PathBuf {
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    let (stem, extension) = split_name(&name);
+    target.with_file_name(format!("{stem}.{}{extension}", sha256.get(..12).unwrap_or(sha256)))
+}
+
+/// Where a content lies that [`archive`] moved to one of `targets`; `None` where it is under none of their names.
+pub fn archived_under(targets: &[PathBuf], sha256: &str) -> Option<PathBuf> {
+    let names = targets.iter().flat_map(|target| [beside(target, sha256), target.clone()]);
+    names.into_iter().find(|path| sha256_of(path).is_ok_and(|found| found == sha256))
+}
+
+/// Moves an archived file back to `path`, which must be free.
+///
+/// # Errors
+/// [`Error::Storage`].
+pub fn return_to(archived: &Path, path: &Path) -> Result<(), Error> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(Error::storage(folder))?;
+    }
+    move_without_overwriting(archived, path).and_then(|()| sync_folder(path)).map_err(Error::storage(path))
+}
+
+/// Puts a durable copy of `path` under the name `target`, unless the same content is there already.
+///
+/// # Errors
+/// [`Error::Storage`], also where another content has that name.
+pub fn copy_into(path: &Path, target: &Path, sha256: &str) -> Result<(), Error> {
+    if sha256_of(target).is_ok_and(|found| found == sha256) {
+        return Ok(());
+    }
+    copy_durably(path, target).map_err(Error::storage(target))
 }
 
 fn move_without_overwriting(path: &Path, target: &Path) -> io::Result<()> {
@@ -56,6 +89,12 @@ fn move_without_overwriting(path: &Path, target: &Path) -> io::Result<()> {
 
 /// To another file system: the copy stands whole and durable under the new name before the old one goes.
 fn copy_across(path: &Path, target: &Path) -> io::Result<()> {
+    copy_durably(path, target)?;
+    failpoint::reach("copy-renamed");
+    fs::remove_file(path)
+}
+
+fn copy_durably(path: &Path, target: &Path) -> io::Result<()> {
     if target.exists() {
         return Err(io::ErrorKind::AlreadyExists.into());
     }
@@ -65,9 +104,7 @@ fn copy_across(path: &Path, target: &Path) -> io::Result<()> {
     File::open(&temporary)?.sync_all()?;
     failpoint::reach("copy-synced");
     renameat_with(CWD, &temporary, CWD, target, RenameFlags::NOREPLACE)?;
-    sync_folder(target)?;
-    failpoint::reach("copy-renamed");
-    fs::remove_file(path)
+    sync_folder(target)
 }
 
 /// Renames over whatever is there, and makes the new name durable.

@@ -16,6 +16,13 @@ pub struct Candidate {
     pub stamp: Stamp,
 }
 
+impl Candidate {
+    /// Name without its folders.
+    pub fn file_name(&self) -> &str {
+        self.source.rsplit('/').next().unwrap_or(&self.source)
+    }
+}
+
 /// What a look at the folder found.
 #[derive(Debug, Default)]
 pub struct Discovery {

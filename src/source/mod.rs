@@ -3,7 +3,7 @@
 mod archive;
 mod discover;
 
-pub use archive::{archive, durable_rename, sync_folders_of};
+pub use archive::{archive, archived_under, copy_into, durable_rename, return_to, sync_folders_of};
 pub use discover::{Candidate, Discovery, discover};
 
 use std::fs::File;

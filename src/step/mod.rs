@@ -157,6 +157,11 @@ impl Workshop<'_> {
         QuarantineNames::new(&self.config.paths.quarantine, file.file_name(), sha256)
     }
 
+    /// Share of bad rows above which the file is refused: never, where it holds the corrected rows of another.
+    pub fn max_rejected_ratio(&self, file: &SourceFile) -> f64 {
+        if file.parent_id.is_some() { 1.0 } else { self.config.contract.max_rejected_ratio }
+    }
+
     /// The time, for the manifest.
     pub fn now(&self) -> DateTime<Utc> {
         DateTime::from_timestamp_micros(Utc::now().timestamp_micros()).unwrap_or_default()

@@ -5,7 +5,9 @@ use crate::reading::{Batch, Reason, Rejection, Rule, Verdict};
 
 /// The row that had the key first, and how the later one compares.
 #[derive(Debug, Clone)]
-pub(super) struct Earlier {
+pub struct Earlier {
+    /// Its file's identity in the manifest.
+    pub file_id: i64,
     /// Its file, `None` when it is the file in hand.
     pub file: Option<String>,
     /// Its physical line.
@@ -15,7 +17,7 @@ pub(super) struct Earlier {
 }
 
 /// Moves the readings at the given indices (with the rows that came first) to the rejections.
-pub(super) fn set_aside(
+pub(crate) fn set_aside(
     batch: &mut Batch,
     mut duplicates: Vec<(usize, Earlier)>,
     devices: &[String],

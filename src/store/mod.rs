@@ -8,11 +8,20 @@ pub mod entity;
 mod error;
 mod nodelay;
 mod postgres;
+mod postgres_rows;
+mod postgres_snapshot;
 mod schema;
+mod snapshot;
 mod sqlite;
+mod sqlite_rows;
+mod sqlite_snapshot;
 mod transaction;
+mod unload;
 
+pub use duplicate::Earlier;
+pub(crate) use duplicate::set_aside;
 pub use error::StoreError;
+pub use snapshot::{FileRows, Snapshot, StoredAggregate};
 pub use transaction::{LoadTransaction, Mark};
 
 use std::future::Future;
@@ -102,6 +111,17 @@ impl Store {
         Ok(match &self.backend {
             Backend::Postgres => Box::new(postgres::PostgresLoad::begin(self, contract)?),
             Backend::Sqlite(path) => Box::new(sqlite::SqliteLoad::begin(path, contract)?),
+        })
+    }
+
+    /// Opens a view of the database as it stands now.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub fn snapshot<'a>(&'a self, contract: &'a Contract) -> Result<Box<dyn Snapshot + 'a>, StoreError> {
+        Ok(match &self.backend {
+            Backend::Postgres => Box::new(postgres_snapshot::PostgresSnapshot::begin(self, contract)?),
+            Backend::Sqlite(path) => Box::new(sqlite_snapshot::SqliteSnapshot::begin(path, contract)?),
         })
     }
 

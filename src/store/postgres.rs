@@ -2,17 +2,18 @@
 
 use std::collections::{HashMap, HashSet};
 
+use sqlx::AssertSqlSafe;
 use sqlx::postgres::{PgConnection, Postgres};
-use sqlx::{AssertSqlSafe, Row, ValueRef};
 
-use super::binary_copy::{HEADER, TRAILER, encode_cell, encode_row};
+use super::binary_copy::{HEADER, TRAILER, encode_row};
 use super::duplicate::{Earlier, set_aside};
+use super::postgres_rows::{StoredRow, cells_of, stored_rows, time, values_of};
 use super::transaction::{LoadTransaction, Mark, roll_up};
 use super::{Store, StoreError};
 use crate::aggregate::{AggregateRow, Aggregates};
 use crate::contract::Contract;
 use crate::manifest::State;
-use crate::reading::{Batch, Cell, Reading};
+use crate::reading::Batch;
 
 /// Bytes handed to the backend at once: it works on them while the next are encoded.
 const COPY_CHUNK: usize = 256 << 10;
@@ -84,6 +85,11 @@ impl<'a> PostgresLoad<'a> {
         Ok(())
     }
 
+    fn stored(&mut self, batch: &Batch, order: &[usize]) -> Result<HashMap<usize, StoredRow>, StoreError> {
+        let keys: Vec<_> = order.iter().map(|&i| (i, self.device_ids[batch.readings[i].device as usize])).collect();
+        self.store.wait(stored_rows(&mut self.transaction, self.contract, batch, &keys, self.file_id))
+    }
+
     /// Sends what is unsent, and `statement`, in one message.
     fn send(&mut self, statement: &str) -> Result<(), StoreError> {
         self.unsent.push_str(statement);
@@ -118,54 +124,6 @@ impl<'a> PostgresLoad<'a> {
             copy.finish().await.map(|_| ())
         })
     }
-
-    /// The stored rows that have the keys of `order`: reading → (file, line, values as they are encoded).
-    fn stored(&mut self, batch: &Batch, order: &[usize]) -> Result<HashMap<usize, Stored>, StoreError> {
-        let columns: String = self.contract.sensors.iter().map(|s| format!(", r.\"{}\"", s.name)).collect();
-        // LATERAL with a limit: one look into the key's index for each row, whatever the planner thinks of the table.
-        let query = format!(
-            "SELECT k.n, r.file_id, r.line_number, m.source{columns}
-             FROM unnest($1::bigint[], $2::int[], $3::timestamptz[]) AS k (n, device_id, ts)
-             CROSS JOIN LATERAL (SELECT * FROM iot_raw_data i
-                                 WHERE i.device_id = k.device_id AND i.ts = k.ts LIMIT 1) r
-             LEFT JOIN manifest m ON m.id = r.file_id"
-        );
-        let numbers: Vec<i64> = order.iter().map(|&i| i as i64).collect();
-        let ids: Vec<i32> = order.iter().map(|&i| self.device_ids[batch.readings[i].device as usize]).collect();
-        let times: Vec<_> = order.iter().map(|&i| time(batch.readings[i].ts)).collect();
-        let (transaction, width, own) = (&mut self.transaction, self.contract.sensors.len(), self.file_id);
-        self.store.wait(async {
-            let rows = sqlx::query(AssertSqlSafe(query))
-                .bind(numbers)
-                .bind(ids)
-                .bind(times)
-                .fetch_all(&mut **transaction)
-                .await?;
-            let mut stored = HashMap::with_capacity(rows.len());
-            for row in rows {
-                let file = match row.try_get::<i64, _>(1)? == own {
-                    true => None,
-                    false => Some(row.try_get::<Option<String>, _>(3)?.unwrap_or_else(|| "an unknown file".into())),
-                };
-                let value = |i| {
-                    let raw = row.try_get_raw(4 + i)?;
-                    let bytes = if raw.is_null() { None } else { raw.as_bytes().ok().map(<[u8]>::to_vec) };
-                    Ok(bytes)
-                };
-                let values = (0..width).map(value).collect::<Result<Vec<_>, sqlx::Error>>()?;
-                let index = row.try_get::<i64, _>(0)? as usize;
-                stored.insert(index, Stored { file, line: row.try_get(2)?, values });
-            }
-            Ok::<_, sqlx::Error>(stored)
-        })
-    }
-}
-
-/// A row of the table, its values in PostgreSQL's binary form.
-struct Stored {
-    file: Option<String>,
-    line: i64,
-    values: Vec<Option<Vec<u8>>>,
 }
 
 impl LoadTransaction for PostgresLoad<'_> {
@@ -185,7 +143,7 @@ impl LoadTransaction for PostgresLoad<'_> {
             return Ok(());
         }
         let (mut order, repeats) = by_key(batch, &self.device_ids);
-        let mut taken: HashMap<usize, Stored> = HashMap::new();
+        let mut taken: HashMap<usize, StoredRow> = HashMap::new();
         let mut round = 0;
         loop {
             self.send("SAVEPOINT batch")?;
@@ -273,27 +231,18 @@ impl PostgresLoad<'_> {
     fn duplicates(
         &self,
         batch: &Batch,
-        taken: &HashMap<usize, Stored>,
+        taken: &HashMap<usize, StoredRow>,
         repeats: &[(usize, usize)],
     ) -> Vec<(usize, Earlier)> {
-        let values = |index: usize| {
-            let encode = |cell: &Cell| encode_cell(*cell, batch);
-            cells_of(batch, &batch.readings[index], self.contract).iter().map(encode).collect::<Vec<_>>()
-        };
-        let differing =
-            |a: &[Option<Vec<u8>>], b: &[Option<Vec<u8>>]| (0..a.len()).filter(|&i| a[i] != b[i]).collect::<Vec<_>>();
-        let against = |index: usize, stored: &Stored| Earlier {
-            file: stored.file.clone(),
-            line: stored.line,
-            differing: differing(&values(index), &stored.values),
-        };
-        let first = taken.iter().map(|(&index, stored)| (index, against(index, stored)));
+        let values = |index: usize| values_of(batch, index, self.contract);
+        let first = taken.iter().map(|(&index, stored)| (index, stored.against(&values(index))));
         // A repeat of a row that was itself set aside repeats the stored one.
         let later = repeats.iter().map(|&(index, first)| match taken.get(&first) {
-            Some(stored) => (index, against(index, stored)),
+            Some(stored) => (index, stored.against(&values(index))),
             None => {
                 let line = batch.readings[first].position.line as i64;
-                (index, Earlier { file: None, line, differing: differing(&values(index), &values(first)) })
+                let here = StoredRow { file_id: self.file_id, file: None, line, values: values(first) };
+                (index, here.against(&values(index)))
             }
         });
         first.chain(later).collect()
@@ -318,14 +267,6 @@ fn by_key(batch: &Batch, ids: &[i32]) -> (Vec<usize>, Vec<(usize, usize)>) {
         }
     });
     (order, repeats)
-}
-
-fn cells_of<'b>(batch: &'b Batch, reading: &Reading, contract: &Contract) -> &'b [Cell] {
-    &batch.cells[reading.cells..reading.cells + contract.sensors.len()]
-}
-
-fn time(micros: i64) -> chrono::DateTime<chrono::Utc> {
-    chrono::DateTime::from_timestamp_micros(micros).unwrap_or_default()
 }
 
 /// Names with their ids.

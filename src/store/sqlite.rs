@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{CachedStatement, Connection, OptionalExtension, ToSql, params};
+use rusqlite::{CachedStatement, Connection, params};
 
 use super::duplicate::{Earlier, set_aside};
+use super::sqlite_rows::{Bound, StoredRows, value_ref};
 use super::transaction::{LoadTransaction, Mark, roll_up};
 use super::{SQLITE_PATIENCE, StoreError};
 use crate::aggregate::Aggregates;
@@ -22,7 +22,7 @@ pub(super) struct SqliteLoad<'a> {
     device_ids: Vec<i64>,
     loaded: Vec<i64>,
     insert: String,
-    select: String,
+    rows: StoredRows,
 }
 
 impl<'a> SqliteLoad<'a> {
@@ -37,10 +37,6 @@ impl<'a> SqliteLoad<'a> {
             "INSERT INTO iot_raw_data (device_id, ts, file_id, line_number{names}) VALUES (?, ?, ?, ?{marks})
              ON CONFLICT DO NOTHING"
         );
-        let select = format!(
-            "SELECT r.file_id, r.line_number, m.source{names} FROM iot_raw_data r
-             LEFT JOIN manifest m ON m.id = r.file_id WHERE r.device_id = ? AND r.ts = ?"
-        );
         Ok(Self {
             connection,
             contract,
@@ -50,7 +46,7 @@ impl<'a> SqliteLoad<'a> {
             device_ids: Vec::new(),
             loaded: Vec::new(),
             insert,
-            select,
+            rows: StoredRows::of(contract),
         })
     }
 
@@ -80,30 +76,13 @@ impl<'a> SqliteLoad<'a> {
             let cells = &batch.cells[reading.cells..reading.cells + self.contract.sensors.len()];
             if insert_row(&mut statement, device_id, reading.ts, self.file_id, reading.position.line, cells, batch)?
                 == 0
-                && let Some(earlier) = self.earlier(device_id, reading.ts, cells, batch)?
+                && let Some(earlier) =
+                    self.rows.find(&self.connection, self.file_id, (device_id, reading.ts), cells, batch)?
             {
                 duplicates.push((index, earlier));
             }
         }
         Ok(duplicates)
-    }
-
-    fn earlier(&self, device_id: i64, ts: i64, cells: &[Cell], batch: &Batch) -> rusqlite::Result<Option<Earlier>> {
-        let mut select = self.connection.prepare_cached(&self.select)?;
-        select
-            .query_row(params![device_id, ts], |row| {
-                let own = row.get::<_, i64>(0)? == self.file_id;
-                let source: Option<String> = row.get(2)?;
-                let mut differing = Vec::new();
-                for (i, cell) in cells.iter().enumerate() {
-                    if row.get_ref(3 + i)? != value_ref(*cell, batch) {
-                        differing.push(i);
-                    }
-                }
-                let file = if own { None } else { Some(source.unwrap_or_else(|| "an unknown file".into())) };
-                Ok(Earlier { file, line: row.get(1)?, differing })
-            })
-            .optional()
     }
 
     fn write_aggregates(&mut self, aggregates: &Aggregates) -> rusqlite::Result<()> {
@@ -226,22 +205,4 @@ fn insert_row(
         statement.raw_bind_parameter(at + 5, Bound(value_ref(*cell, batch)))?;
     }
     statement.raw_execute()
-}
-
-struct Bound<'b>(ValueRef<'b>);
-
-impl ToSql for Bound<'_> {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::Borrowed(self.0))
-    }
-}
-
-fn value_ref(cell: Cell, batch: &Batch) -> ValueRef<'_> {
-    match cell {
-        Cell::Null => ValueRef::Null,
-        Cell::Float(v) => ValueRef::Real(v),
-        Cell::Integer(v) => ValueRef::Integer(v),
-        Cell::Boolean(v) => ValueRef::Integer(i64::from(v)),
-        Cell::Text(start, len) => ValueRef::Text(&batch.text.as_bytes()[start..start + len]),
-    }
 }

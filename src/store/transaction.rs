@@ -90,13 +90,14 @@ impl Mark<'_> {
     }
 }
 
-/// The aggregates of several files as one, by Chan's formula for many sets: one row per device, sensor and window.
-pub(super) fn merged(files: &str) -> String {
+/// The aggregates of the files that `which` chooses as one, by Chan's formula for many sets: one row per device, sensor
+/// and window.
+pub(super) fn merged(which: &str) -> String {
     format!(
         "SELECT device_id, sensor, window_start, CAST(sum(count) AS bigint) AS count, min(min) AS min, max(max) AS max, avg AS mean,
                 sum(m2 + count * (mean - avg) * (mean - avg)) AS m2
          FROM (SELECT *, sum(count * mean) OVER same / sum(count) OVER same AS avg FROM file_aggregates
-               WHERE file_id IN ({files}) WINDOW same AS (PARTITION BY device_id, sensor, window_start)) AS f
+               WHERE {which} WINDOW same AS (PARTITION BY device_id, sensor, window_start)) AS f
          GROUP BY device_id, sensor, window_start, avg"
     )
 }
@@ -107,7 +108,7 @@ pub(super) fn roll_up(files: &[i64], least: &str, greatest: &str) -> String {
     let ids: Vec<String> = files.iter().map(i64::to_string).collect();
     let rows = match ids.as_slice() {
         [one] => format!("SELECT * FROM file_aggregates WHERE file_id = {one}"),
-        many => merged(&many.join(", ")),
+        many => merged(&format!("file_id IN ({})", many.join(", "))),
     };
     let n = "(s.count + excluded.count)";
     let delta = "(excluded.avg - s.avg)";

@@ -122,6 +122,11 @@ impl World {
         }
     }
 
+    /// Changes the database behind the program's back.
+    pub fn execute(&self, sql: &str) {
+        self.query(sql);
+    }
+
     /// The rows of `sql`, each as one line: values joined by `|`, null as `-`.
     pub fn lines(&self, sql: &str) -> Vec<String> {
         let text = |row: Vec<Option<String>>| {

@@ -1,0 +1,38 @@
+//! Which loaded file a user means by a path.
+
+use std::path::Path;
+
+use crate::error::Error;
+use crate::manifest::{self, SourceFile};
+use crate::source::sha256_of;
+use crate::step::Workshop;
+
+/// A name that fits no loaded file, or more than one.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct NotLoaded(pub String);
+
+/// The loaded file that `path` means: its path below `data/`, with or without the folder it lies or lay in.
+pub fn find(shop: &Workshop<'_>, path: &Path) -> anyhow::Result<SourceFile> {
+    let paths = &shop.config.paths;
+    let plain = path.strip_prefix(".").unwrap_or(path);
+    let below = [&paths.processed, &paths.data].into_iter().find_map(|folder| plain.strip_prefix(folder).ok());
+    let source = below.unwrap_or(plain).to_string_lossy();
+    let mut files = manifest::loaded_files(shop.store, Some(&source)).map_err(Error::from)?;
+    // A name that came more than once, or that another content had before: the content under this path decides.
+    if files.len() != 1 {
+        let place = if below.is_some() { plain.to_owned() } else { paths.processed.join(plain) };
+        let sha256 = sha256_of(&place).ok();
+        let same = |file: &SourceFile| file.sha256.is_some() && file.sha256 == sha256;
+        files = manifest::loaded_files(shop.store, None).map_err(Error::from)?;
+        files.retain(same);
+    }
+    match files.len() {
+        1 => Ok(files.remove(0)),
+        0 => {
+            Err(NotLoaded(format!("{path:?} is not the name of a loaded file; `iotpipe status` knows the states"))
+                .into())
+        }
+        n => Err(NotLoaded(format!("{n} loaded files have the content of {path:?}")).into()),
+    }
+}

@@ -1,0 +1,226 @@
+//! `iotpipe verify`: a second pass over each archived source, compared with what the first one left.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use serde::Serialize;
+
+use super::{Exit, loaded};
+use crate::error::Error;
+use crate::manifest::{self, SourceFile};
+use crate::pass::{self, PassInput, Tally};
+use crate::printer::Summary;
+use crate::sink::{
+    AggregateSink, AuditSink, Findings, QuarantineNames, QuarantineSink, Scratch, compare_aggregates,
+    compare_quarantine,
+};
+use crate::source::{Compression, archived_under};
+use crate::step::Workshop;
+use crate::store::{FileRows, Snapshot};
+
+/// What was found out about one file.
+#[derive(Debug, Default, Serialize)]
+struct Receipt {
+    source: String,
+    sha256: String,
+    rows: i64,
+    loaded: i64,
+    rejected: i64,
+    duplicates: i64,
+    /// Sum of the hashes of its rows in the database, in hexadecimal; absent where they were not compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checksum: Option<String>,
+    differences: Vec<String>,
+    remarks: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Verification {
+    #[serde(flatten)]
+    summary: Summary,
+    files_verified: Vec<Receipt>,
+    differences: Vec<String>,
+}
+
+pub fn run(shop: &Workshop<'_>, names: &[PathBuf]) -> anyhow::Result<Exit> {
+    let started = Instant::now();
+    let files = files_to_verify(shop, names)?;
+    let mut snapshot = shop.store.snapshot(&shop.config.contract).map_err(Error::from)?;
+    let by_file = snapshot.rows_by_file().map_err(Error::from)?;
+    let stored: HashMap<i64, i64> = by_file.iter().map(|f| (f.file_id, f.rows)).collect();
+    let mut verification =
+        Verification { summary: Summary::of("verify"), files_verified: Vec::new(), differences: Vec::new() };
+    for file in &files {
+        let rows = stored.get(&file.id).copied().unwrap_or(0);
+        let receipt = receipt_of(shop, snapshot.as_mut(), file, rows)?;
+        shop.printer.show(&text(&receipt));
+        verification.add(receipt);
+    }
+    verification.differences = strangers(&by_file);
+    verification.differences.extend(snapshot.drifted_totals().map_err(Error::from)?);
+    verification.differences.iter().for_each(|difference| shop.printer.show(&format!("DIFFERS  {difference}")));
+    verification.summary.pending = manifest::open_files(shop.store).map_err(Error::from)?;
+    verification.summary.took(started.elapsed());
+    Ok(verification.conclude(shop))
+}
+
+fn files_to_verify(shop: &Workshop<'_>, names: &[PathBuf]) -> anyhow::Result<Vec<SourceFile>> {
+    if names.is_empty() {
+        return Ok(manifest::loaded_files(shop.store, None).map_err(Error::from)?);
+    }
+    names.iter().map(|name| loaded::find(shop, name)).collect()
+}
+
+fn receipt_of(
+    shop: &Workshop<'_>,
+    snapshot: &mut dyn Snapshot,
+    file: &SourceFile,
+    stored_rows: i64,
+) -> Result<Receipt, Error> {
+    let mut findings = Findings::default();
+    let mut receipt = Receipt {
+        source: file.source.clone(),
+        sha256: file.sha256.clone().unwrap_or_default(),
+        rows: file.rows_total.unwrap_or(0),
+        loaded: file.rows_loaded.unwrap_or(0),
+        rejected: file.rows_rejected.unwrap_or(0),
+        duplicates: file.rows_duplicate.unwrap_or(0),
+        ..Receipt::default()
+    };
+    if receipt.rows != receipt.loaded + receipt.rejected + receipt.duplicates {
+        findings.add("the counts in the manifest do not add up".to_owned());
+    }
+    if stored_rows != receipt.loaded {
+        findings.add(format!("the manifest says {} rows loaded, the database has {stored_rows}", receipt.loaded));
+    }
+    match archived_under(&places_of(shop, file), &receipt.sha256) {
+        None => findings.add(format!("no file with its content is in {}", shop.config.paths.processed.display())),
+        Some(_) if file.contract_hash.as_deref() != Some(&shop.config.contract.hash) => receipt.remarks.push(
+            "it was loaded under another contract: its content and its counts were compared, not its rows".to_owned(),
+        ),
+        Some(path) => match second_pass(shop, snapshot, file, path, stored_rows, &mut receipt) {
+            Ok(differences) => {
+                return Ok(Receipt {
+                    differences: [findings, differences].map(Findings::into_lines).concat(),
+                    ..receipt
+                });
+            }
+            Err(Error::Refused(refusal)) => {
+                findings.add(format!("its source would be refused now: {}", refusal.message))
+            }
+            Err(Error::Changed) => findings.add("its source changed while it was read".to_owned()),
+            Err(error) => return Err(error),
+        },
+    }
+    Ok(Receipt { differences: findings.into_lines(), ..receipt })
+}
+
+/// Where the source may lie: in `processed/`, or still in `data/` when a move was interrupted.
+fn places_of(shop: &Workshop<'_>, file: &SourceFile) -> [PathBuf; 2] {
+    [shop.config.paths.processed.join(&file.source), shop.path_of(file)]
+}
+
+fn second_pass(
+    shop: &Workshop<'_>,
+    snapshot: &mut dyn Snapshot,
+    file: &SourceFile,
+    path: PathBuf,
+    stored_rows: i64,
+    receipt: &mut Receipt,
+) -> Result<Findings, Error> {
+    let contract = &shop.config.contract;
+    let scratch = Scratch::new(&shop.config.paths.quarantine)?;
+    let expected = QuarantineNames::new(scratch.folder(), file.file_name(), &receipt.sha256);
+    let stored_aggregates = snapshot.aggregates_of(file.id)?;
+    let mut quarantine = QuarantineSink::new(expected.clone());
+    let mut aggregates = AggregateSink::new(contract);
+    let mut audit = AuditSink::new(snapshot, contract, file.id);
+    let bar = shop.printer.progress(&file.source, file.size as u64);
+    let input = PassInput {
+        reader: Box::new(bar.wrap_read(File::open(&path).map_err(Error::source(&path))?)),
+        compression: Compression::of(&file.source),
+        file_name: file.file_name(),
+        discovered_at: file.discovered_at.timestamp_micros(),
+        expected_sha256: &receipt.sha256,
+        max_rejected_ratio: 1.0,
+        stop: shop.stop,
+    };
+    let tally = pass::run(input, contract, &mut [&mut audit, &mut aggregates, &mut quarantine])?;
+    bar.finish_and_clear();
+    receipt.checksum = Some(format!("{:032x}", audit.checksum()));
+    let mut findings = audit.into_findings(stored_rows, tally.loaded)?;
+    compare_counts(&tally, receipt, &mut findings);
+    compare_aggregates(&aggregates, &stored_aggregates, &mut findings);
+    match manifest::corrections_of(shop.store, file.id)?.as_slice() {
+        [] => compare_quarantine(&expected, &shop.quarantine_names(file), &mut findings)?,
+        corrections => receipt.remarks.extend(
+            corrections
+                .iter()
+                .map(|correction| format!("its rejected rows were taken up again in {}", correction.source)),
+        ),
+    }
+    Ok(findings)
+}
+
+fn compare_counts(tally: &Tally, receipt: &Receipt, findings: &mut Findings) {
+    let counts = [
+        ("rows", receipt.rows, tally.total),
+        ("rows loaded", receipt.loaded, tally.loaded),
+        ("rows rejected", receipt.rejected, tally.rejected),
+        ("rows duplicate", receipt.duplicates, tally.duplicate),
+    ];
+    for (what, manifest, found) in counts.into_iter().filter(|(_, manifest, found)| manifest != found) {
+        findings.add(format!("the manifest says {manifest} {what}, source and database have {found}"));
+    }
+}
+
+/// Rows that no loaded file brought.
+fn strangers(by_file: &[FileRows]) -> Vec<String> {
+    let stranger = |f: &&FileRows| f.state.as_deref() != Some("loaded");
+    let say = |f: &FileRows| match &f.state {
+        Some(state) => format!("{} rows are of file {}, which is {state}, not loaded", f.rows, f.file_id),
+        None => format!("{} rows are of file {}, which the manifest does not know", f.rows, f.file_id),
+    };
+    by_file.iter().filter(stranger).map(say).collect()
+}
+
+fn text(receipt: &Receipt) -> String {
+    let verdict = if receipt.differences.is_empty() { "ok      " } else { "DIFFERS " };
+    let Receipt { source, rows, loaded, rejected, duplicates, .. } = receipt;
+    let mut lines = vec![format!(
+        "{verdict} {source:?}: {rows} rows = {loaded} loaded + {rejected} rejected + {duplicates} duplicate; sha256 {}{}",
+        receipt.sha256.get(..12).unwrap_or_default(),
+        receipt.checksum.as_ref().map(|sum| format!(", checksum {sum}")).unwrap_or_default()
+    )];
+    lines.extend(receipt.differences.iter().map(|line| format!("         {line}")));
+    lines.extend(receipt.remarks.iter().map(|line| format!("         note: {line}")));
+    lines.join("\n")
+}
+
+impl Verification {
+    fn add(&mut self, receipt: Receipt) {
+        self.summary.files += 1;
+        self.summary.rows += receipt.rows;
+        self.summary.loaded += receipt.loaded;
+        self.summary.rejected += receipt.rejected;
+        self.summary.duplicates += receipt.duplicates;
+        self.summary.failed += u64::from(!receipt.differences.is_empty());
+        self.files_verified.push(receipt);
+    }
+
+    fn conclude(self, shop: &Workshop<'_>) -> Exit {
+        let Summary { files, rows, failed, seconds, .. } = self.summary;
+        let good = failed == 0 && self.differences.is_empty();
+        shop.printer.say(&match good {
+            true => format!("verify: {files} files, {rows} rows, every line accounted for ({seconds:.1} s)"),
+            false => format!(
+                "verify: {failed} of {files} files differ, and {} other differences ({seconds:.1} s)",
+                self.differences.len()
+            ),
+        });
+        shop.printer.result(&self);
+        if good { Exit::Done } else { Exit::TryAgain }
+    }
+}

@@ -1,0 +1,156 @@
+//! Readings of a second pass ↔ what the first one stored.
+
+use std::collections::HashMap;
+
+use sha2::{Digest, Sha256};
+
+use super::Sink;
+use crate::contract::Contract;
+use crate::error::Error;
+use crate::reading::{Batch, Cell, Reading};
+use crate::store::{Earlier, Snapshot, set_aside};
+
+/// Findings that are kept word for word.
+const SHOWN: usize = 20;
+
+/// What differs, in words: the first of them, and how many more there are.
+#[derive(Debug, Default)]
+pub struct Findings {
+    shown: Vec<String>,
+    more: u64,
+}
+
+impl Findings {
+    /// Adds one.
+    pub fn add(&mut self, finding: String) {
+        if self.shown.len() < SHOWN {
+            self.shown.push(finding);
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// All that is to be said.
+    pub fn into_lines(mut self) -> Vec<String> {
+        if self.more > 0 {
+            self.shown.push(format!("… and {} more", self.more));
+        }
+        self.shown
+    }
+}
+
+/// Looks up each reading. Those that the database has from this very line stay; the others become rejections, since
+/// the quarantine is where they must be.
+pub struct AuditSink<'a> {
+    snapshot: &'a mut dyn Snapshot,
+    contract: &'a Contract,
+    file_id: i64,
+    /// One bit per line of the file.
+    stored_lines: Vec<u64>,
+    checksum: u128,
+    findings: Findings,
+}
+
+impl<'a> AuditSink<'a> {
+    /// For the rows of `file_id`.
+    pub fn new(snapshot: &'a mut dyn Snapshot, contract: &'a Contract, file_id: i64) -> Self {
+        Self { snapshot, contract, file_id, stored_lines: Vec::new(), checksum: 0, findings: Findings::default() }
+    }
+
+    /// The sum of the hashes of all stored rows (line, device, time, values): the same in whatever order they come.
+    pub fn checksum(&self) -> u128 {
+        self.checksum
+    }
+
+    /// Ends the audit: rows that the database has of this file beside those found, then everything that differs.
+    ///
+    /// # Errors
+    /// When the database can't be asked.
+    pub fn into_findings(mut self, rows: i64, found: i64) -> Result<Findings, Error> {
+        if rows != found {
+            for (line, key) in self.snapshot.rows_of(self.file_id)? {
+                if !self.has(line as u64) {
+                    self.findings.add(format!("the database has a row of line {line} that the file has not ({key})"));
+                }
+            }
+        }
+        Ok(self.findings)
+    }
+
+    fn has(&self, line: u64) -> bool {
+        self.stored_lines.get(line as usize / 64).is_some_and(|word| word & (1 << (line % 64)) != 0)
+    }
+
+    fn note(&mut self, line: u64) {
+        let word = line as usize / 64;
+        if self.stored_lines.len() <= word {
+            self.stored_lines.resize(word + 1, 0);
+        }
+        self.stored_lines[word] |= 1 << (line % 64);
+    }
+
+    fn compare(&mut self, reading: &Reading, device: &str, stored: &Earlier, batch: &Batch) {
+        let line = reading.position.line;
+        self.note(line);
+        for &sensor in &stored.differing {
+            let name = &self.contract.sensors[sensor].name;
+            self.findings.add(format!("line {line}: the database has another {name} than the file ({device})"));
+        }
+        let cells = &batch.cells[reading.cells..reading.cells + self.contract.sensors.len()];
+        self.checksum = self.checksum.wrapping_add(hash_of(line, device, reading.ts, cells, batch));
+    }
+}
+
+fn hash_of(line: u64, device: &str, ts: i64, cells: &[Cell], batch: &Batch) -> u128 {
+    let mut hash = Sha256::new();
+    hash.update(line.to_be_bytes());
+    hash.update(ts.to_be_bytes());
+    hash.update((device.len() as u64).to_be_bytes());
+    hash.update(device);
+    for cell in cells {
+        match *cell {
+            Cell::Null => hash.update([0]),
+            Cell::Float(v) => hash.update([&[1], v.to_be_bytes().as_slice()].concat()),
+            Cell::Integer(v) => hash.update([&[2], v.to_be_bytes().as_slice()].concat()),
+            Cell::Boolean(v) => hash.update([3, u8::from(v)]),
+            Cell::Text(start, len) => {
+                hash.update([&[4], (len as u64).to_be_bytes().as_slice()].concat());
+                hash.update(&batch.text.as_bytes()[start..start + len]);
+            }
+        }
+    }
+    let mut first = [0; 16];
+    first.copy_from_slice(&hash.finalize()[..16]);
+    u128::from_be_bytes(first)
+}
+
+impl Sink for AuditSink<'_> {
+    fn begin(&mut self, _header: &[u8]) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn take(&mut self, batch: &mut Batch, devices: &[String]) -> Result<(), Error> {
+        let mut found: HashMap<usize, Earlier> = self.snapshot.find(batch, devices)?.into_iter().collect();
+        let mut elsewhere = Vec::new();
+        for index in 0..batch.readings.len() {
+            let reading = batch.readings[index];
+            let device = devices.get(reading.device as usize).map_or("", String::as_str);
+            match found.remove(&index) {
+                Some(row) if row.file_id == self.file_id && row.line == reading.position.line as i64 => {
+                    self.compare(&reading, device, &row, batch);
+                }
+                Some(row) => elsewhere.push((index, row)),
+                None => {
+                    let nowhere = Earlier { file_id: 0, file: None, line: 0, differing: Vec::new() };
+                    elsewhere.push((index, nowhere));
+                }
+            }
+        }
+        set_aside(batch, elsewhere, devices, self.contract);
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+}

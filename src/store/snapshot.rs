@@ -1,0 +1,107 @@
+//! The database as it stood at one moment, for a proof that nothing moves under.
+
+use super::StoreError;
+use super::duplicate::Earlier;
+use super::transaction::merged;
+use crate::aggregate::Stats;
+use crate::reading::Batch;
+
+/// Reads what was stored. All answers are of the same moment.
+pub trait Snapshot {
+    /// For each reading whose key is stored: its index, and the stored row.
+    ///
+    /// # Errors
+    /// When the database can't be asked.
+    fn find(&mut self, batch: &Batch, devices: &[String]) -> Result<Vec<(usize, Earlier)>, StoreError>;
+
+    /// How many rows the table has of each file, and that file's state, `None` where the manifest has no such file.
+    ///
+    /// # Errors
+    /// As for `find`.
+    fn rows_by_file(&mut self) -> Result<Vec<FileRows>, StoreError>;
+
+    /// Line and key of each row of a file, by line.
+    ///
+    /// # Errors
+    /// As for `find`.
+    fn rows_of(&mut self, file_id: i64) -> Result<Vec<(i64, String)>, StoreError>;
+
+    /// The stored aggregates of a file.
+    ///
+    /// # Errors
+    /// As for `find`.
+    fn aggregates_of(&mut self, file_id: i64) -> Result<Vec<StoredAggregate>, StoreError>;
+
+    /// Totals that are not the sum of the loaded files' aggregates, in words; some of them where there are many.
+    ///
+    /// # Errors
+    /// As for `find`.
+    fn drifted_totals(&mut self) -> Result<Vec<String>, StoreError>;
+}
+
+/// Rows of one file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileRows {
+    /// The file.
+    pub file_id: i64,
+    /// Its state in the manifest.
+    pub state: Option<String>,
+    /// Rows in `iot_raw_data`.
+    pub rows: i64,
+}
+
+/// A line of `file_aggregates`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredAggregate {
+    /// Name of the device.
+    pub device: String,
+    /// Name of the sensor.
+    pub sensor: String,
+    /// Start of the window, microseconds since 1970-01-01 UTC.
+    pub window_start: i64,
+    /// The figures.
+    pub stats: Stats,
+}
+
+pub(super) const ROWS_BY_FILE: &str = "SELECT r.file_id, m.state, r.n FROM
+    (SELECT file_id, count(*) AS n FROM iot_raw_data GROUP BY file_id) r LEFT JOIN manifest m ON m.id = r.file_id";
+
+/// One parameter, the file.
+pub(super) fn rows_of(time: &str) -> String {
+    format!(
+        "SELECT r.line_number, d.name || ' at ' || {time} FROM iot_raw_data r JOIN device d ON d.id = r.device_id
+         WHERE r.file_id = $1 ORDER BY r.line_number"
+    )
+}
+
+/// One parameter, the file; `micros` is the window's start in microseconds.
+pub(super) fn aggregates_of(micros: &str) -> String {
+    format!(
+        "SELECT d.name, a.sensor, {micros}, a.count, a.min, a.max, a.mean, a.m2
+         FROM file_aggregates a JOIN device d ON d.id = a.device_id WHERE a.file_id = $1"
+    )
+}
+
+/// Compares both ways round. What was added up in another order may differ in the last digits: by a billionth of the
+/// largest value, squared and per value for the squares.
+pub(super) fn drifted_totals() -> String {
+    let merged = merged("file_id IN (SELECT id FROM manifest WHERE state = 'loaded')");
+    let scale = "(abs(t.min) + abs(t.max))";
+    let both = "s.device_id = t.device_id AND s.sensor = t.sensor AND s.window_start = t.window_start";
+    format!(
+        "WITH t AS ({merged}), drifted AS (
+             SELECT t.device_id, t.sensor, t.window_start, t.count AS expected, s.count AS found
+             FROM t LEFT JOIN sensor_aggregates s ON {both}
+             WHERE s.count IS NULL OR s.count <> t.count OR s.min <> t.min OR s.max <> t.max
+                OR abs(s.avg - t.mean) > 1e-9 * {scale}
+                OR abs(s.m2 - t.m2) > 1e-9 * {scale} * {scale} * t.count
+                OR (t.count > 1 AND (s.stddev IS NULL OR abs(s.stddev - sqrt(t.m2 / (t.count - 1))) > 1e-5 * {scale}))
+             UNION ALL
+             SELECT s.device_id, s.sensor, s.window_start, 0, s.count
+             FROM sensor_aggregates s LEFT JOIN t ON {both} WHERE t.count IS NULL)
+         SELECT d.name || ' ' || t.sensor || ' from ' || CAST(t.window_start AS text) || ': the files add up to '
+                || CAST(t.expected AS text) || ' values, the total has ' || coalesce(CAST(t.found AS text), 'none')
+                || CASE WHEN t.expected = t.found THEN ', and other figures' ELSE '' END
+         FROM drifted t JOIN device d ON d.id = t.device_id ORDER BY 1 LIMIT 50"
+    )
+}

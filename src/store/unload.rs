@@ -1,0 +1,45 @@
+//! Takes a file's rows and its share of the totals out again.
+
+use sea_orm::{ConnectionTrait, DbErr, Statement, TransactionTrait};
+
+use super::transaction::merged;
+use super::{Store, StoreError};
+
+impl Store {
+    /// Deletes all that `file_id` brought, if it is loaded, and gives the number of its rows; `None` when it is not.
+    /// `mark` is what becomes of the manifest's entry: assignments of an UPDATE with the one parameter `why`.
+    ///
+    /// The totals that the file had a share in are added up anew from the other files: a smallest or largest value
+    /// can't be subtracted. Deleting them first makes a load that adds to the same totals wait, so that neither misses
+    /// the other.
+    ///
+    /// # Errors
+    /// When the database is away or busy; nothing has changed then.
+    pub fn unload(&self, file_id: i64, mark: &str, why: &str) -> Result<Option<u64>, StoreError> {
+        let keys = format!("SELECT device_id, sensor, window_start FROM file_aggregates WHERE file_id = {file_id}");
+        let key_is_touched = format!("(device_id, sensor, window_start) IN ({keys})");
+        let others = merged(&format!(
+            "file_id <> {file_id} AND file_id IN (SELECT id FROM manifest WHERE state = 'loaded') AND {key_is_touched}"
+        ));
+        let totals = format!(
+            "INSERT INTO sensor_aggregates (device_id, sensor, window_start, count, min, max, avg, m2, stddev)
+             SELECT device_id, sensor, window_start, count, min, max, mean, m2,
+                    CASE WHEN count > 1 THEN sqrt(m2 / (count - 1)) END FROM ({others}) AS f"
+        );
+        self.query(async |db| {
+            let transaction = db.begin().await?;
+            let sql = format!("UPDATE manifest SET {mark} WHERE id = {file_id} AND state = 'loaded'");
+            let marked = Statement::from_sql_and_values(transaction.get_database_backend(), sql, [why.into()]);
+            if transaction.execute_raw(marked).await?.rows_affected() != 1 {
+                return Ok::<_, DbErr>(None);
+            }
+            transaction.execute_unprepared(&format!("DELETE FROM sensor_aggregates WHERE {key_is_touched}")).await?;
+            transaction.execute_unprepared(&totals).await?;
+            transaction.execute_unprepared(&format!("DELETE FROM file_aggregates WHERE file_id = {file_id}")).await?;
+            let sql = format!("DELETE FROM iot_raw_data WHERE file_id = {file_id}");
+            let rows = transaction.execute_unprepared(&sql).await?.rows_affected();
+            transaction.commit().await?;
+            Ok(Some(rows))
+        })
+    }
+}
