@@ -9,6 +9,7 @@ mod migrate;
 mod replay;
 mod run;
 mod scan;
+mod signals;
 mod status;
 mod unload;
 mod validate;
@@ -18,8 +19,8 @@ mod watch;
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use crate::cli::{Cli, Command, Global};
@@ -27,6 +28,7 @@ use crate::config::{Config, ConfigError};
 use crate::error::Error;
 use crate::manifest;
 use crate::printer::{Printer, Summary};
+use crate::source::Arrivals;
 use crate::step::Workshop;
 use crate::store::{Store, StoreError};
 use crate::telemetry;
@@ -99,7 +101,11 @@ fn run_command(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
     let worker = manifest::worker_name();
     let said = Mutex::default();
     let workers = command.workers();
-    let shop = Workshop { config: &config, store: &store, printer, worker, workers, stop: &STOP, said };
+    let arrivals = matches!(command, Command::Loop { .. }).then(|| Arc::new(Arrivals::new(&config.paths.data)));
+    if arrivals.is_none() {
+        signals::stop_on_signals(&store, None)?;
+    }
+    let shop = Workshop { config: &config, store: &store, printer, worker, workers, arrivals, stop: &STOP, said };
     let (strict, summary) = match command {
         Command::Status => return status::run(&shop),
         Command::Verify { files } => return verify::run(&shop, &files),

@@ -8,10 +8,15 @@ use crate::error::Error;
 use crate::failpoint;
 use crate::manifest::{self, Registration, SourceFile, State};
 use crate::printer::Summary;
-use crate::source::{Candidate, Stamp, discover, sha256_of};
+use crate::source::{Arrivals, Candidate, Stamp, discover, sha256_of};
 use crate::step::{Workshop, move_away};
 
 pub fn run(shop: &Workshop<'_>) -> Result<Summary, Error> {
+    look(shop).map(|(summary, _)| summary)
+}
+
+/// One look at the folder; says too when the next is due for files that have not settled.
+pub fn look(shop: &Workshop<'_>) -> Result<(Summary, Option<Duration>), Error> {
     let mut summary = Summary::of("scan");
     finish_interrupted_moves(shop)?;
     let data = &shop.config.paths.data;
@@ -24,14 +29,23 @@ pub fn run(shop: &Workshop<'_>) -> Result<Summary, Error> {
     let sources: Vec<&str> = found.candidates.iter().map(|c| c.source.as_str()).collect();
     let known = manifest::in_place(shop.store, &sources)?;
     let open = candidates_to_take(shop, found.candidates, &known)?;
-    let settled = wait_until_still(&open, shop.config.settle);
+    let waits = match &shop.arrivals {
+        Some(arrivals) => open.iter().map(|c| wait_left(c, known.get(&c.source), arrivals, shop)).collect(),
+        None => wait_until_still(&open, shop.config.settle),
+    };
+    let next_look = waits.iter().copied().filter(|wait| !wait.is_zero()).min();
     let mut registrations = Vec::new();
-    for (candidate, still) in open.into_iter().zip(settled) {
-        match fix(candidate, still) {
+    for (candidate, wait) in open.into_iter().zip(waits) {
+        let entry = known.get(&candidate.source);
+        if !wait.is_zero() && entry.is_some_and(|e| e.stamp() == candidate.stamp) {
+            continue;
+        }
+        match fix(candidate, wait.is_zero()) {
             Ok(Some((candidate, sha256))) => {
                 summary.files += u64::from(sha256.is_some());
-                let known = known.get(&candidate.source).filter(|e| e.current().is_open()).map(|e| e.id);
+                let known = entry.filter(|e| e.current().is_open()).map(|e| e.id);
                 let parent = manifest::parent_of(shop.store, candidate.file_name())?;
+                shop.arrivals.iter().for_each(|arrivals| arrivals.forget(Path::new(&candidate.source)));
                 registrations.push(Registration { candidate, sha256, known, parent });
             }
             Ok(None) => {}
@@ -45,7 +59,7 @@ pub fn run(shop: &Workshop<'_>) -> Result<Summary, Error> {
     manifest::register(shop.store, registrations, shop.now())?;
     failpoint::reach("registered");
     summary.pending = manifest::open_files(shop.store)?;
-    Ok(summary)
+    Ok((summary, next_look))
 }
 
 /// After a crash between the commit and the move.
@@ -82,17 +96,36 @@ fn candidates_to_take(
     Ok(take)
 }
 
-/// Waits once, no longer than `settle`; says for each candidate whether its size and mtime were still all that time.
-fn wait_until_still(candidates: &[Candidate], settle: Duration) -> Vec<bool> {
-    let now = SystemTime::now();
-    let age = |c: &Candidate| now.duration_since(SystemTime::UNIX_EPOCH + micros(c.stamp.modified_at)).ok();
+/// Waits once, no longer than `settle`; gives what each candidate still lacks, nothing where its size and mtime were
+/// still all that time.
+fn wait_until_still(candidates: &[Candidate], settle: Duration) -> Vec<Duration> {
     // A time of change in the future tells nothing; such a file is watched for the whole wait.
     let wait = |c: &Candidate| age(c).map_or(settle, |age| settle.saturating_sub(age));
-    let longest = candidates.iter().map(wait).max().unwrap_or_default();
+    let waits: Vec<Duration> = candidates.iter().map(wait).collect();
+    let longest = waits.iter().max().copied().unwrap_or_default();
     if !longest.is_zero() {
         std::thread::sleep(longest);
     }
-    candidates.iter().map(|c| wait(c).is_zero() || stamp_of(&c.path) == Some(c.stamp)).collect()
+    let left = |(c, wait): (&Candidate, Duration)| match wait.is_zero() || stamp_of(&c.path) == Some(c.stamp) {
+        true => Duration::ZERO,
+        false => settle,
+    };
+    candidates.iter().zip(waits).map(left).collect()
+}
+
+/// What a candidate still lacks of `settle`, told without waiting: nothing where file events saw it closed, else by its
+/// age, or by how long it has been known as it is.
+fn wait_left(c: &Candidate, known: Option<&SourceFile>, arrivals: &Arrivals, shop: &Workshop<'_>) -> Duration {
+    if arrivals.are_complete(&c.source) {
+        return Duration::ZERO;
+    }
+    let known_for = known.filter(|e| e.stamp() == c.stamp).and_then(|e| (shop.now() - e.discovered_at).to_std().ok());
+    let still_for = age(c).into_iter().chain(known_for).max().unwrap_or_default();
+    shop.config.settle.saturating_sub(still_for)
+}
+
+fn age(c: &Candidate) -> Option<Duration> {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH + micros(c.stamp.modified_at)).ok()
 }
 
 fn micros(value: i64) -> Duration {

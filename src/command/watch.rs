@@ -4,11 +4,10 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
 use notify::event::{AccessKind, AccessMode, ModifyKind, RenameMode};
 use notify::{EventKind, RecursiveMode, Watcher};
-use tokio::signal::unix::{SignalKind, signal};
 
+use super::signals::stop_on_signals;
 use super::{Exit, STOP, run};
 use crate::printer::Summary;
 use crate::step::Workshop;
@@ -18,28 +17,29 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 pub fn run(shop: &Workshop<'_>, interval: Duration) -> anyhow::Result<Exit> {
     let (wake, woken) = channel();
-    stop_on_signals(shop, wake.clone())?;
+    stop_on_signals(shop.store, Some(wake.clone()))?;
     let _watcher = watch_for_arrivals(shop, wake);
     let place = shop.config.paths.data.display();
     shop.printer.say(&format!("loop: watching {place}, at least every {}", humantime::format_duration(interval)));
     let (mut total, mut failures, started) = (Summary::of("loop"), 0u32, Instant::now());
     while !STOP.load(Ordering::Relaxed) {
         let round = Instant::now();
-        match run::run(shop) {
-            Ok(mut summary) => {
+        let wait = match run::round(shop) {
+            Ok((mut summary, next_look)) => {
                 failures = 0;
                 summary.took(round.elapsed());
                 if summary.is_eventful() {
                     shop.printer.say(&summary.to_string());
                 }
                 total.add(&summary);
+                next_look.map_or(interval, |next| next.min(interval))
             }
             Err(error) => {
                 failures += 1;
                 tracing::error!("{error}");
+                backoff(interval, failures)
             }
-        }
-        let wait = if failures == 0 { interval } else { backoff(interval, failures) };
+        };
         wait_for(&woken, wait);
     }
     total.took(started.elapsed());
@@ -48,8 +48,10 @@ pub fn run(shop: &Workshop<'_>, interval: Duration) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// Random, so that the workers that lost a database do not all come back to it at once.
 fn backoff(interval: Duration, failures: u32) -> Duration {
-    interval.max(Duration::from_secs(1)).saturating_mul(1 << failures.min(6)).min(LONGEST_WAIT.max(interval))
+    let longest = interval.max(Duration::from_secs(1)).saturating_mul(1 << failures.min(6));
+    longest.min(LONGEST_WAIT.max(interval)).mul_f64(rand::random_range(0.5..1.0))
 }
 
 fn wait_for(woken: &Receiver<()>, longest: Duration) {
@@ -60,31 +62,24 @@ fn wait_for(woken: &Receiver<()>, longest: Duration) {
     while woken.try_recv().is_ok() {}
 }
 
-/// The first signal ends the loop after the file in hand, or rolls it back; the second ends the process at once, which
-/// loses nothing either: what is not committed is done again.
-fn stop_on_signals(shop: &Workshop<'_>, wake: Sender<()>) -> anyhow::Result<()> {
-    for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
-        let wake = wake.clone();
-        let mut signals = shop.store.in_runtime(|| signal(kind)).context("signals can't be caught")?;
-        shop.store.spawn(async move {
-            while signals.recv().await.is_some() {
-                if STOP.swap(true, Ordering::Relaxed) {
-                    std::process::exit(0);
-                }
-                let _ = wake.send(());
-            }
-        });
-    }
-    Ok(())
-}
-
 /// Without file events (a network share, no watches left) the interval alone finds new files.
 fn watch_for_arrivals(shop: &Workshop<'_>, wake: Sender<()>) -> Option<notify::RecommendedWatcher> {
+    let arrivals = shop.arrivals.clone();
     let arrived = move |event: notify::Result<notify::Event>| {
+        let Ok(event) = event else { return };
         let closed = EventKind::Access(AccessKind::Close(AccessMode::Write));
         let renamed = EventKind::Modify(ModifyKind::Name(RenameMode::To));
-        if event.is_ok_and(|e| e.kind == closed || e.kind == renamed || e.need_rescan()) {
-            let _ = wake.send(());
+        match event.kind {
+            kind if kind == closed || kind == renamed => {
+                event.paths.iter().for_each(|path| arrivals.iter().for_each(|a| a.completed(path)));
+                let _ = wake.send(());
+            }
+            EventKind::Modify(ModifyKind::Data(_)) => {
+                event.paths.iter().for_each(|path| arrivals.iter().for_each(|a| a.forget(path)));
+            }
+            // The queue ran over: what was lost is found by a look at the folder, and settles.
+            _ if event.need_rescan() => drop(wake.send(())),
+            _ => {}
         }
     };
     let watcher = notify::recommended_watcher(arrived)

@@ -1,9 +1,11 @@
 //! Where source files come from, and where they go when they are done: a local folder.
 
 mod archive;
+mod arrivals;
 mod discover;
 
 pub use archive::{archive, archived_under, copy_into, durable_rename, return_to, sync_folders_of};
+pub use arrivals::Arrivals;
 pub use discover::{Candidate, Discovery, discover};
 
 use std::fs::File;

@@ -8,8 +8,8 @@ pub use settle::move_away;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -20,6 +20,7 @@ use crate::failpoint;
 use crate::manifest::{self, SourceFile, State};
 use crate::printer::{Printer, Summary};
 use crate::sink::QuarantineNames;
+use crate::source::Arrivals;
 use crate::store::Store;
 
 /// How often a transaction that another one was in the way of is tried again at once.
@@ -41,6 +42,8 @@ pub struct Workshop<'a> {
     pub worker: String,
     /// Files in hand at once.
     pub workers: usize,
+    /// What file events told, in a `loop`.
+    pub arrivals: Option<Arc<Arrivals>>,
     /// Set when the program should end.
     pub stop: &'a AtomicBool,
     /// What was said about the folder, so that a loop does not repeat itself.
