@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test lint build sample
+.PHONY: help run test lint build sample chaos soak
 
 # Each recipe reaches cargo through this: it installs what is missing, puts cargo on the path, then runs its arguments.
 TOOLCHAIN := scripts/toolchain.sh
@@ -18,6 +18,12 @@ run: build ## build, then take data/ through the pipeline on SQLite (with a smal
 
 test: ## run every test, PostgreSQL included
 	@$(TOOLCHAIN) cargo test --workspace --locked --features failpoints
+
+chaos: ## kill the program 1000 times, count every line (CHAOS_KILLS=… per database, CHAOS_SEED=…)
+	@$(TOOLCHAIN) cargo test --locked --features failpoints --test chaos -- --include-ignored --nocapture --test-threads 1
+
+soak: build ## half an hour of files without pause; memory and file handles must stay flat (SOAK_MINUTES=…)
+	@python3 scripts/soak.py $${SOAK_MINUTES:-30} $${CARGO_TARGET_DIR:-target}/release/iotpipe docs/soak.svg
 
 lint: ## formatting, clippy, documentation, README, file length
 	@scripts/check-length.sh

@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-pub use csv::{HEADER, gzip, row, telemetry, zstd};
+pub use assertions::sha256;
+pub use csv::{HEADER, gunzip, gzip, row, telemetry, zstd};
 
 /// Which database a test runs against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
