@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test lint build sample chaos soak
+.PHONY: help run test lint build sample chaos soak fuzz
 
 # Each recipe reaches cargo through this: it installs what is missing, puts cargo on the path, then runs its arguments.
 TOOLCHAIN := scripts/toolchain.sh
@@ -21,6 +21,9 @@ test: ## run every test, PostgreSQL included
 
 chaos: ## kill the program 1000 times, count every line (CHAOS_KILLS=… per database, CHAOS_SEED=…)
 	@$(TOOLCHAIN) cargo test --locked --features failpoints --test chaos -- --include-ignored --nocapture --test-threads 1
+
+fuzz: ## ten minutes of fuzzing per target (FUZZ_SECONDS=… FUZZ_TARGETS="parser …")
+	@$(TOOLCHAIN) scripts/fuzz.sh
 
 soak: build ## half an hour of files without pause; memory and file handles must stay flat (SOAK_MINUTES=…)
 	@python3 scripts/soak.py $${SOAK_MINUTES:-30} $${CARGO_TARGET_DIR:-target}/release/iotpipe docs/soak.svg

@@ -70,7 +70,11 @@ impl Config {
         Self::from_text(&text, database_url).map_err(|message| ConfigError { place, message })
     }
 
-    fn from_text(text: &str, database_url: Option<String>) -> Result<Config, String> {
+    /// As [`Config::resolve`], from the text of a file.
+    ///
+    /// # Errors
+    /// Says what is wrong, where it can with line and key.
+    pub fn from_text(text: &str, database_url: Option<String>) -> Result<Config, String> {
         let file: ConfigFile = toml::from_str(text).map_err(|e| e.to_string())?;
         let hash = contract_hash(&file)?;
         Ok(Config {

@@ -1,6 +1,6 @@
 //! Source files for tests, in the built-in shape.
 
-use std::io::{Read, Write};
+use std::io::Write;
 
 /// The header of the built-in contract.
 pub const HEADER: &str = "ts,device,co,humidity,light,lpg,motion,smoke,temp";
@@ -33,14 +33,4 @@ pub fn gzip(bytes: impl AsRef<[u8]>) -> Vec<u8> {
 /// `bytes`, as a Zstandard file.
 pub fn zstd(bytes: impl AsRef<[u8]>) -> Vec<u8> {
     ::zstd::encode_all(bytes.as_ref(), 3).unwrap()
-}
-
-/// The plain bytes of a file of this name.
-pub fn gunzip(name: &str, bytes: &[u8]) -> Vec<u8> {
-    if !name.ends_with(".gz") {
-        return bytes.to_vec();
-    }
-    let mut plain = Vec::new();
-    flate2::read::MultiGzDecoder::new(bytes).read_to_end(&mut plain).unwrap();
-    plain
 }

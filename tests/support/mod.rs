@@ -1,6 +1,6 @@
 //! A test's world: a folder of its own, a database of its own, and the program run in it as a user would.
 
-mod assertions;
+pub mod assertions;
 mod csv;
 mod query;
 mod server;
@@ -14,8 +14,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-pub use assertions::sha256;
-pub use csv::{HEADER, gunzip, gzip, row, telemetry, zstd};
+pub use csv::{HEADER, gzip, row, telemetry, zstd};
 
 /// Which database a test runs against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,140 @@
+//! What must hold for any bytes. The fuzz targets search for bytes for which it does not; `tests/corpus.rs` replays what
+//! they saved, with an ordinary compiler.
+
+use std::io::Read;
+
+use iotpipe::config::Config;
+use iotpipe::contract::{Ambiguous, Decimal, TimestampFormat, parse_float, parse_integer};
+use iotpipe::parse::RowReader;
+use iotpipe::reading::{Batch, Verdict};
+use iotpipe::validate::{Layout, Validator};
+
+/// Gives its bytes in pieces.
+struct Pieces<'a>(&'a [u8], usize);
+
+impl Read for Pieces<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.0.len().min(self.1).min(buffer.len());
+        buffer[..n].copy_from_slice(&self.0[..n]);
+        self.0 = &self.0[n..];
+        Ok(n)
+    }
+}
+
+/// Every byte is in exactly one row, or ends a line; and where nothing is wrong, the csv crate reads the same fields.
+/// The first byte is the size of the pieces in which the rest is read.
+pub fn parser(data: &[u8]) {
+    let Some((&size, file)) = data.split_first() else { return };
+    let mut reader = RowReader::new(Pieces(file, usize::from(size).max(1)), b',', 0);
+    let Some(header) = reader.header().unwrap() else { return };
+    let file = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
+    let mut rest = without(line_ends_before(file), &header.bytes);
+    let mut fields = vec![header.names];
+    let mut well_formed = header.problem.is_none();
+    while let Some(row) = reader.next_row().unwrap() {
+        rest = without(if row.continuation { rest } else { line_ends_before(rest) }, row.bytes);
+        well_formed &= row.problem.is_none();
+        fields.push((0..row.fields.len()).map(|i| row.fields.get(i).to_vec()).collect());
+    }
+    assert!(line_ends_before(rest).is_empty(), "bytes in no row: {rest:?}");
+    // The crate takes a CR for the end of a line wherever it stands.
+    if well_formed && !file.contains(&b'\r') {
+        let theirs = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(file).into_byte_records();
+        let theirs: Vec<Vec<Vec<u8>>> = theirs.map(|r| r.unwrap().iter().map(<[u8]>::to_vec).collect()).collect();
+        assert_eq!(fields, theirs);
+    }
+}
+
+fn line_ends_before(bytes: &[u8]) -> &[u8] {
+    let ends = bytes.iter().take_while(|b| matches!(b, b'\n' | b'\r')).count();
+    &bytes[ends..]
+}
+
+fn without<'a>(bytes: &'a [u8], prefix: &[u8]) -> &'a [u8] {
+    let prefix = if bytes.starts_with(prefix) { prefix } else { prefix.trim_ascii_start() };
+    bytes.strip_prefix(prefix).unwrap_or_else(|| panic!("{prefix:?} is not what comes next in {bytes:?}"))
+}
+
+/// No text makes a time panic, the same text gives the same time, and it is in the years that every database keeps.
+/// The first byte chooses the format.
+pub fn timestamp(data: &[u8]) {
+    let Some((&choice, text)) = data.split_first() else { return };
+    let patterns = ["%Y-%m-%d %H:%M:%S", "%d/%m/%Y %H.%M.%S", "%Y-%m-%dT%H:%M:%S%.f%z", "%s", "%F %I:%M %p", "%F"];
+    let zones = ["UTC", "Europe/Rome", "America/Sao_Paulo"];
+    let rules = [Ambiguous::Reject, Ambiguous::Earliest, Ambiguous::Latest];
+    let format = match choice % 11 {
+        0 => TimestampFormat::UnixSeconds,
+        1 => TimestampFormat::UnixMillis,
+        2 => TimestampFormat::UnixMicros,
+        3 => TimestampFormat::UnixNanos,
+        4 => TimestampFormat::Rfc3339,
+        n => TimestampFormat::Pattern {
+            pattern: patterns[usize::from(n - 5)].to_owned(),
+            zone: jiff::tz::TimeZone::get(zones[usize::from(choice / 11) % 3]).unwrap(),
+            ambiguous: rules[usize::from(choice / 33) % 3],
+        },
+    };
+    let read = format.parse(text, Decimal::Point);
+    assert_eq!(read, format.parse(text, Decimal::Point));
+    if let Ok(micros) = read {
+        assert!((-62_135_596_800_000_000..253_402_300_800_000_000).contains(&micros), "{micros}");
+    }
+    if let (TimestampFormat::UnixSeconds, Ok(micros), Ok(text)) = (&format, read, std::str::from_utf8(text))
+        && let Ok(seconds) = text.parse::<i64>()
+    {
+        assert_eq!(micros, seconds * 1_000_000);
+    }
+}
+
+/// Numbers are those of the standard library, without infinities and NaN; a comma stands where the point stood.
+pub fn number(data: &[u8]) {
+    let expected = std::str::from_utf8(data).ok().and_then(|text| text.parse::<f64>().ok()).filter(|v| v.is_finite());
+    let ours = parse_float(data, Decimal::Point);
+    assert_eq!(ours.map(f64::to_bits), expected.map(f64::to_bits), "{:?}", String::from_utf8_lossy(data));
+    let integer = std::str::from_utf8(data).ok().and_then(|text| text.parse::<i64>().ok());
+    match (parse_integer(data, Decimal::Point), integer) {
+        (Some(ours), Some(theirs)) => assert_eq!(ours, theirs),
+        (Some(ours), None) => assert_eq!(Some(ours as f64), expected),
+        (None, theirs) => assert_eq!(theirs, None),
+    }
+    if data.len() <= 64 && !data.contains(&b',') {
+        let with_comma: Vec<u8> = data.iter().map(|b| if *b == b'.' { b',' } else { *b }).collect();
+        assert_eq!(parse_float(&with_comma, Decimal::Comma).map(f64::to_bits), expected.map(f64::to_bits));
+    }
+}
+
+/// No text makes the configuration panic, and the same text is the same contract.
+pub fn contract(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Ok(config) = Config::from_text(text, None) {
+        let again = Config::from_text(text, None).unwrap();
+        assert_eq!(config.contract.hash, again.contract.hash);
+        assert!(!config.contract.sensors.is_empty() && config.contract.window_micros > 0);
+    }
+}
+
+/// Every row of a file gets one verdict, and every bad one a reason. The built-in contract judges; its header is put
+/// before the bytes.
+pub fn pass(data: &[u8]) {
+    let config = Config::from_text("", None).unwrap();
+    let header = b"ts,device,co,humidity,light,lpg,motion,smoke,temp\n";
+    let file: Vec<u8> = [header, data].concat();
+    let mut reader = RowReader::new(file.as_slice(), b',', 0);
+    let header = reader.header().unwrap().unwrap();
+    let layout = Layout::bind(&config.contract, &header.names, "a.csv").unwrap();
+    let mut validator = Validator::new(&config.contract, layout, 1_800_000_000_000_000);
+    let (mut batch, mut rows) = (Batch::default(), 0);
+    while let Some(row) = reader.next_row().unwrap() {
+        rows += 1;
+        validator.judge(&row, &mut batch);
+    }
+    assert_eq!(batch.readings.len() + batch.rejections.len(), rows);
+    for rejection in batch.rejections.iter().filter(|r| r.verdict != Verdict::Continuation) {
+        assert!(!rejection.reasons.is_empty());
+    }
+    let mut last = 0;
+    for reading in &batch.readings {
+        assert!(reading.position.line > last && (reading.device as usize) < batch.new_devices.len());
+        last = reading.position.line;
+    }
+}

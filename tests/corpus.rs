@@ -1,0 +1,43 @@
+//! What the fuzz targets saved, replayed: each file under `fuzz/corpus/<target>/` holds its property.
+
+#[path = "../fuzz/properties.rs"]
+mod properties;
+
+use std::path::Path;
+
+fn replay(target: &str, property: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
+    let files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(files.len() >= 5, "{} holds {} files", folder.display(), files.len());
+    for file in files {
+        let bytes = std::fs::read(&file).unwrap();
+        if std::panic::catch_unwind(|| property(&bytes)).is_err() {
+            panic!("the property of {target} does not hold for {}", file.display());
+        }
+    }
+}
+
+#[test]
+fn parser() {
+    replay("parser", properties::parser);
+}
+
+#[test]
+fn timestamp() {
+    replay("timestamp", properties::timestamp);
+}
+
+#[test]
+fn number() {
+    replay("number", properties::number);
+}
+
+#[test]
+fn contract() {
+    replay("contract", properties::contract);
+}
+
+#[test]
+fn pass() {
+    replay("pass", properties::pass);
+}
