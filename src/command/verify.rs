@@ -132,7 +132,7 @@ fn second_pass(
 ) -> Result<Findings, Error> {
     let contract = &shop.config.contract;
     let scratch = Scratch::new(&shop.config.paths.quarantine)?;
-    let expected = QuarantineNames::new(scratch.folder(), file.file_name(), &receipt.sha256);
+    let expected = QuarantineNames::new(scratch.folder(), file.file_name(), &receipt.sha256, file.id);
     let stored_aggregates = snapshot.aggregates_of(file.id)?;
     let mut quarantine = QuarantineSink::new(expected.clone());
     let mut aggregates = AggregateSink::new(contract);

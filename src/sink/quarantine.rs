@@ -11,6 +11,8 @@ use crate::reading::{Batch, Rejection, Verdict};
 use crate::source::{durable_rename, split_name};
 use crate::validate::FileRejection;
 
+/// `.tmp` and an identity of 64 bits behind a name.
+const LONGEST_TEMPORARY_ENDING: usize = ".9223372036854775807.tmp".len();
 /// Longest file name that common file systems take, in bytes.
 const MAX_NAME_BYTES: usize = 255;
 
@@ -23,23 +25,48 @@ pub struct QuarantineNames {
     pub reasons: PathBuf,
     /// `<stem>.<first 12 of sha256>.csv` (or `.csv.gz`, …): the file itself, when it is refused whole.
     pub refused: PathBuf,
+    /// Identity of the file in the manifest, for temporary names: two files of the same name and content may be in hand
+    /// at once.
+    owner: i64,
 }
 
 impl QuarantineNames {
-    /// For the file called `file_name` with this content.
-    pub fn new(folder: &Path, file_name: &str, sha256: &str) -> Self {
+    /// For the file called `file_name` with this content, whose identity in the manifest is `owner`.
+    pub fn new(folder: &Path, file_name: &str, sha256: &str, owner: i64) -> Self {
         let (stem, extension) = split_name(file_name);
         let hash = sha256.get(..12).unwrap_or(sha256);
         let name = |ending: &str| {
             // Room is kept for the temporary name, so that a stem of any length can be written.
-            let room = MAX_NAME_BYTES.saturating_sub(hash.len() + ending.len() + ".".len() * 2 + ".tmp".len());
+            let room =
+                MAX_NAME_BYTES.saturating_sub(hash.len() + ending.len() + ".".len() * 2 + LONGEST_TEMPORARY_ENDING);
             let mut end = stem.len().min(room);
             while !stem.is_char_boundary(end) {
                 end -= 1;
             }
             folder.join(format!("{}.{hash}{ending}", &stem[..end]))
         };
-        Self { rejected: name(".rejected.csv"), reasons: name(".reasons.csv"), refused: name(extension) }
+        Self { rejected: name(".rejected.csv"), reasons: name(".reasons.csv"), refused: name(extension), owner }
+    }
+
+    /// Takes away what an earlier pass left of the file's rows, whole or half-written.
+    ///
+    /// # Errors
+    /// When the quarantine can't be written.
+    pub fn remove_rows(&self) -> Result<(), Error> {
+        for path in [&self.rejected, &self.reasons] {
+            for path in [path, &self.temporary(path)] {
+                match fs::remove_file(path) {
+                    Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::storage(path)(e)),
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn temporary(&self, path: &Path) -> PathBuf {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        path.with_file_name(format!(".{name}.{}.tmp", self.owner))
     }
 }
 
@@ -65,10 +92,10 @@ impl QuarantineSink {
     }
 
     fn create(&self) -> Result<OpenFiles, Error> {
-        let rejected = temporary(&self.names.rejected);
+        let rejected = self.names.temporary(&self.names.rejected);
         let mut writer = BufWriter::new(File::create(&rejected).map_err(Error::storage(&rejected))?);
         writer.write_all(&self.header).map_err(Error::storage(&rejected))?;
-        let reasons = reasons_writer(&self.names.reasons)?;
+        let reasons = reasons_writer(&self.names)?;
         Ok(OpenFiles { rejected: writer, reasons, next_line: self.header_lines + 1 })
     }
 
@@ -113,23 +140,23 @@ impl Sink for QuarantineSink {
     /// Both files stand under their names before the step commits: a crash in between leaves files that the next
     /// attempt writes again, never a commit without its files.
     fn finish(&mut self) -> Result<(), Error> {
-        let Some(mut open) = self.open.take() else { return remove_stale(&self.names) };
+        let Some(mut open) = self.open.take() else { return self.names.remove_rows() };
         let failed = || Error::storage(&self.names.rejected);
         open.rejected.write_all(self.line_end).map_err(failed())?;
         let file = open.rejected.into_inner().map_err(|e| failed()(e.into_error()))?;
         file.sync_all().map_err(failed())?;
         failpoint::reach("rejected-synced");
-        durable_rename(&temporary(&self.names.rejected), &self.names.rejected)?;
+        durable_rename(&self.names.temporary(&self.names.rejected), &self.names.rejected)?;
         failpoint::reach("rejected-renamed");
-        finish_reasons(open.reasons, &self.names.reasons)
+        finish_reasons(open.reasons, &self.names)
     }
 }
 
 impl Drop for QuarantineSink {
     fn drop(&mut self) {
         if self.open.take().is_some() {
-            let _ = fs::remove_file(temporary(&self.names.rejected));
-            let _ = fs::remove_file(temporary(&self.names.reasons));
+            let _ = fs::remove_file(self.names.temporary(&self.names.rejected));
+            let _ = fs::remove_file(self.names.temporary(&self.names.reasons));
         }
     }
 }
@@ -139,26 +166,17 @@ impl Drop for QuarantineSink {
 /// # Errors
 /// When the quarantine can't be written.
 pub fn write_file_reason(names: &QuarantineNames, refusal: &FileRejection) -> Result<(), Error> {
-    remove_stale(names)?;
-    let mut reasons = reasons_writer(&names.reasons)?;
+    names.remove_rows()?;
+    let mut reasons = reasons_writer(names)?;
     reasons
         .write_record(["", "", "", "", refusal.rule.as_str(), &refusal.message])
         .map_err(|e| csv_failure(&names.reasons, e))?;
-    finish_reasons(reasons, &names.reasons)
+    finish_reasons(reasons, names)
 }
 
-fn remove_stale(names: &QuarantineNames) -> Result<(), Error> {
-    for path in [&names.rejected, &names.reasons] {
-        match fs::remove_file(path) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::storage(path)(e)),
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-fn reasons_writer(path: &Path) -> Result<csv::Writer<File>, Error> {
-    let file = File::create(temporary(path)).map_err(Error::storage(path))?;
+fn reasons_writer(names: &QuarantineNames) -> Result<csv::Writer<File>, Error> {
+    let path = &names.reasons;
+    let file = File::create(names.temporary(path)).map_err(Error::storage(path))?;
     let mut writer = csv::Writer::from_writer(file);
     writer
         .write_record(["line", "rejected_line", "column", "value", "rule", "message"])
@@ -166,20 +184,16 @@ fn reasons_writer(path: &Path) -> Result<csv::Writer<File>, Error> {
     Ok(writer)
 }
 
-fn finish_reasons(writer: csv::Writer<File>, path: &Path) -> Result<(), Error> {
+fn finish_reasons(writer: csv::Writer<File>, names: &QuarantineNames) -> Result<(), Error> {
+    let path = &names.reasons;
     let file = writer.into_inner().map_err(|e| Error::storage(path)(std::io::Error::other(e.to_string())))?;
     file.sync_all().map_err(Error::storage(path))?;
     failpoint::reach("reasons-synced");
-    durable_rename(&temporary(path), path)?;
+    durable_rename(&names.temporary(path), path)?;
     failpoint::reach("reasons-renamed");
     Ok(())
 }
 
 fn csv_failure(path: &Path, error: csv::Error) -> Error {
     Error::storage(path)(std::io::Error::other(error))
-}
-
-fn temporary(path: &Path) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.tmp"))
 }

@@ -157,7 +157,7 @@ impl Workshop<'_> {
     /// The file's names in the quarantine.
     pub fn quarantine_names(&self, file: &SourceFile) -> QuarantineNames {
         let sha256 = file.sha256.as_deref().unwrap_or_default();
-        QuarantineNames::new(&self.config.paths.quarantine, file.file_name(), sha256)
+        QuarantineNames::new(&self.config.paths.quarantine, file.file_name(), sha256, file.id)
     }
 
     /// Share of bad rows above which the file is refused: never, where it holds the corrected rows of another.

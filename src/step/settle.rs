@@ -94,12 +94,9 @@ fn settle_failure(shop: &Workshop<'_>, file: &SourceFile, error: Error, summary:
 }
 
 fn set_aside_duplicate(shop: &Workshop<'_>, file: &SourceFile, twin: &str) -> Result<(), Error> {
-    let names = shop.quarantine_names(file);
-    for path in [&names.rejected, &names.reasons] {
-        // An earlier `validate` may have written them, before the twin was loaded. A twin of the same name shares them.
-        if !twin.ends_with(file.file_name()) {
-            let _ = std::fs::remove_file(path);
-        }
+    // An earlier pass may have written its rows, before the twin was loaded. A twin of the same name shares them.
+    if !twin.ends_with(file.file_name()) {
+        shop.quarantine_names(file).remove_rows()?;
     }
     manifest::mark_aside(shop.store, file, &shop.worker, State::Duplicate, &format!("same content as {twin}"))?;
     failpoint::reach("aside-marked");
