@@ -45,13 +45,18 @@ pub fn parser(data: &[u8]) {
     }
 }
 
-fn line_ends_before(bytes: &[u8]) -> &[u8] {
-    let ends = bytes.iter().take_while(|b| matches!(b, b'\n' | b'\r')).count();
-    &bytes[ends..]
+/// Behind the line endings and empty lines that come next. A CR ends a line only before an LF or at the end.
+fn line_ends_before(mut bytes: &[u8]) -> &[u8] {
+    loop {
+        bytes = match bytes {
+            b"\r" => return &[],
+            [b'\r', b'\n', rest @ ..] | [b'\n', rest @ ..] => rest,
+            _ => return bytes,
+        }
+    }
 }
 
 fn without<'a>(bytes: &'a [u8], prefix: &[u8]) -> &'a [u8] {
-    let prefix = if bytes.starts_with(prefix) { prefix } else { prefix.trim_ascii_start() };
     bytes.strip_prefix(prefix).unwrap_or_else(|| panic!("{prefix:?} is not what comes next in {bytes:?}"))
 }
 
