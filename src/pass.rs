@@ -23,6 +23,11 @@ const BATCH_BYTES: usize = 4 << 20;
 /// Batches between the two threads; with one in each thread's hands, four exist.
 const BATCHES_UNDER_WAY: usize = 2;
 
+/// A file with a line longer than this, in bytes, is refused whole: a line that never ends would fill the disk twice.
+const LONGEST_LINE: usize = 64 << 20;
+/// Bytes of bad rows after which a file need not be read to its end to be refused for too many of them.
+const ENOUGH_REJECTED: usize = 64 << 20;
+
 /// What is read in a pass.
 pub struct PassInput<'a> {
     /// The file's bytes as they are stored.
@@ -72,7 +77,7 @@ pub fn run(input: PassInput<'_>, contract: &Contract, sinks: &mut [&mut dyn Sink
     let (expected, max_rejected_ratio) = (input.expected_sha256.to_owned(), input.max_rejected_ratio);
     let tally = std::thread::scope(|scope| {
         let reader = scope.spawn(|| read(input, contract, &sender_of(sender), &spare));
-        let fed = feed(receiver, sinks, &spare);
+        let fed = feed(receiver, sinks, max_rejected_ratio, &spare);
         let sha256 = match reader.join() {
             Ok(result) => result,
             Err(panic) => std::panic::resume_unwind(panic),
@@ -109,8 +114,13 @@ fn refuse_when_too_many(max_rejected_ratio: f64, tally: &Tally) -> Result<(), Er
     Ok(())
 }
 
-fn feed(receiver: Receiver<Message>, sinks: &mut [&mut dyn Sink], spare: &Mutex<Vec<Batch>>) -> Result<Tally, Error> {
-    let mut tally = Tally::default();
+fn feed(
+    receiver: Receiver<Message>,
+    sinks: &mut [&mut dyn Sink],
+    max_rejected_ratio: f64,
+    spare: &Mutex<Vec<Batch>>,
+) -> Result<Tally, Error> {
+    let (mut tally, mut rejected_bytes) = (Tally::default(), 0);
     let mut devices: Vec<String> = Vec::new();
     for message in receiver {
         let mut batch = match message {
@@ -127,6 +137,10 @@ fn feed(receiver: Receiver<Message>, sinks: &mut [&mut dyn Sink], spare: &Mutex<
             sink.take(&mut batch, &devices)?;
         }
         tally.count(&batch);
+        rejected_bytes += batch.rejections.iter().map(|rejection| rejection.position.len).sum::<usize>();
+        if rejected_bytes > ENOUGH_REJECTED {
+            refuse_when_too_many(max_rejected_ratio, &tally)?;
+        }
         batch.clear();
         if let Ok(mut spare) = spare.lock() {
             spare.push(batch);
@@ -175,7 +189,13 @@ fn read(
     let mut validator = Validator::new(contract, layout, input.discovered_at);
     let mut batch = Batch::default();
     let mut listening = send(Message::Header(header.bytes));
+    let mut line_bytes = 0;
     while listening && let Some(row) = rows.next_row().map_err(unreadable)? {
+        line_bytes = if row.continuation { line_bytes + row.bytes.len() } else { 0 };
+        if line_bytes > LONGEST_LINE {
+            let message = format!("line {} is longer than {} MiB: is this a text file?", row.line, LONGEST_LINE >> 20);
+            return Err(Error::Refused(FileRejection { rule: Rule::TooLong, message }));
+        }
         validator.judge(&row, &mut batch);
         if batch.weight() >= BATCH_BYTES {
             if input.stop.load(Ordering::Relaxed) {
