@@ -108,7 +108,8 @@ impl<R: Read> RowReader<R> {
         let (problem, end) = (row.problem, row.bytes.as_ptr_range().end);
         // The row's bytes end before its line ending: a CR there is kept, so that rows can be given back as they came.
         let after = end as usize - self.buffer.as_ptr() as usize;
-        if problem.is_none() && self.buffer.get(after) == Some(&b'\r') {
+        // Behind `end` the buffer may still hold what was read before.
+        if problem.is_none() && self.buffer[..self.end].get(after) == Some(&b'\r') {
             bytes.push(b'\r');
         }
         Ok(Some(Header { bytes, names, problem }))
