@@ -77,6 +77,8 @@ pub struct QuarantineSink {
     header_lines: u64,
     line_end: &'static [u8],
     open: Option<OpenFiles>,
+    /// Whether there may be half-written files.
+    begun: bool,
 }
 
 struct OpenFiles {
@@ -88,7 +90,7 @@ struct OpenFiles {
 impl QuarantineSink {
     /// For the file that `names` belong to.
     pub fn new(names: QuarantineNames) -> Self {
-        Self { names, header: Vec::new(), header_lines: 1, line_end: b"\n", open: None }
+        Self { names, header: Vec::new(), header_lines: 1, line_end: b"\n", open: None, begun: false }
     }
 
     fn create(&self) -> Result<OpenFiles, Error> {
@@ -102,7 +104,10 @@ impl QuarantineSink {
     fn write(&mut self, row: &[u8], rejection: &Rejection) -> Result<(), Error> {
         let mut open = match self.open.take() {
             Some(open) => open,
-            None => self.create()?,
+            None => {
+                self.begun = true;
+                self.create()?
+            }
         };
         let failed = Error::storage(&self.names.rejected);
         if rejection.verdict != Verdict::Continuation {
@@ -148,13 +153,15 @@ impl Sink for QuarantineSink {
         failpoint::reach("rejected-synced");
         durable_rename(&self.names.temporary(&self.names.rejected), &self.names.rejected)?;
         failpoint::reach("rejected-renamed");
-        finish_reasons(open.reasons, &self.names)
+        finish_reasons(open.reasons, &self.names)?;
+        self.begun = false;
+        Ok(())
     }
 }
 
 impl Drop for QuarantineSink {
     fn drop(&mut self) {
-        if self.open.take().is_some() {
+        if self.begun {
             let _ = fs::remove_file(self.names.temporary(&self.names.rejected));
             let _ = fs::remove_file(self.names.temporary(&self.names.reasons));
         }

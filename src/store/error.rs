@@ -107,6 +107,15 @@ impl StoreError {
         };
         match code.as_str() {
             "40001" | "40P01" | "55P03" | "5" | "517" => StoreError::Contention { place, reason },
+            "25006" => {
+                let reason = format!("{reason} (a standby? the URL must lead to the primary)");
+                StoreError::Other { place, reason }
+            }
+            // SQLite's I/O errors (10 and its extended codes, of four digits at most) hide a full disk among them.
+            code if code.len() <= 4 && code.parse::<u32>().is_ok_and(|code| code & 0xff == 10) => {
+                let reason = format!("{reason} (is the disk full, or failing?)");
+                StoreError::Other { place, reason }
+            }
             "53300" => StoreError::Unreachable { place, reason },
             code if code.starts_with("08") || code.starts_with("57P") => StoreError::Unreachable { place, reason },
             // A value out of range, a constraint, a row or an index entry too large.

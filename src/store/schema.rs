@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use migration::{Migrator, MigratorTrait};
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, FromQueryResult, Statement};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, FromQueryResult, Statement, TransactionTrait,
+};
 
 use super::error::Cause;
 use crate::contract::{Contract, Sensor, SensorType};
@@ -26,7 +28,14 @@ pub(super) async fn migrate(db: &DatabaseConnection, contract: &Contract, embedd
     applied
 }
 
+/// In one transaction: a full disk or a crash leaves no half of a schema.
 async fn apply(db: &DatabaseConnection, contract: &Contract, embedded: bool) -> Result<(), Cause> {
+    let transaction = db.begin().await?;
+    change(&transaction, contract, embedded).await?;
+    Ok(transaction.commit().await?)
+}
+
+async fn change(db: &DatabaseTransaction, contract: &Contract, embedded: bool) -> Result<(), Cause> {
     Migrator::up(db, None).await?;
     let columns = columns(db, embedded).await?;
     for sensor in &contract.sensors {
@@ -67,11 +76,11 @@ struct Column {
 }
 
 /// Columns of `iot_raw_data` and their types, empty when there is no such table.
-async fn columns(db: &DatabaseConnection, embedded: bool) -> Result<HashMap<String, String>, DbErr> {
+async fn columns(db: &impl ConnectionTrait, embedded: bool) -> Result<HashMap<String, String>, DbErr> {
     Ok(ordered_columns(db, embedded).await?.into_iter().map(|c| (c.name, c.kind)).collect())
 }
 
-async fn ordered_columns(db: &DatabaseConnection, embedded: bool) -> Result<Vec<Column>, DbErr> {
+async fn ordered_columns(db: &impl ConnectionTrait, embedded: bool) -> Result<Vec<Column>, DbErr> {
     let query = match embedded {
         false => {
             "SELECT a.attname::text AS name, format_type(a.atttypid, a.atttypmod) AS kind FROM pg_attribute a
@@ -95,7 +104,7 @@ fn column_type(kind: SensorType, embedded: bool) -> &'static str {
 }
 
 /// Sensors of earlier contracts stay in the view, behind those of this one: what was loaded can be read.
-async fn readings_view(db: &DatabaseConnection, contract: &Contract, embedded: bool) -> Result<String, Cause> {
+async fn readings_view(db: &impl ConnectionTrait, contract: &Contract, embedded: bool) -> Result<String, Cause> {
     let own = ["device_id", "ts", "file_id", "line_number"];
     let mut sensors: Vec<String> = contract.sensors.iter().map(|s| s.name.clone()).collect();
     for column in ordered_columns(db, embedded).await? {

@@ -4,11 +4,14 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod arrival;
 mod bad_input;
 mod conservation;
 mod contract_errors;
 mod corrections;
+mod database_away;
 mod defects;
+mod disk_full;
 mod duplicates;
 mod foreign;
 mod formats;

@@ -2,8 +2,9 @@
 
 pub mod assertions;
 mod csv;
+mod proxy;
 mod query;
-mod server;
+pub mod server;
 
 use std::cell::Cell;
 use std::ffi::OsStr;
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 pub use csv::{HEADER, gzip, row, telemetry, zstd};
+pub use proxy::Proxy;
 
 /// Which database a test runs against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,11 +49,16 @@ pub struct World {
 impl World {
     /// A fresh world in which a file is taken at once (`settle = "0s"`).
     pub fn new(db: Db) -> World {
-        let dir = tempfile::Builder::new().prefix("iotpipe-test-").tempdir().unwrap();
         let url = match db {
             Db::Sqlite => "sqlite://iotpipe.db".to_owned(),
             Db::Postgres => server::create_database(),
         };
+        World::on(db, url)
+    }
+
+    /// As [`World::new`], on a database that is there.
+    pub fn on(db: Db, url: String) -> World {
+        let dir = tempfile::Builder::new().prefix("iotpipe-test-").tempdir().unwrap();
         std::fs::create_dir(dir.path().join("data")).unwrap();
         let world = World { dir, db, url, next_part: Cell::new(0) };
         world.config("");
@@ -87,6 +94,11 @@ impl World {
     /// Writes `iotpipe.toml`; a `[source]` that takes files at once comes first.
     pub fn config(&self, toml: &str) {
         std::fs::write(self.path("iotpipe.toml"), format!("[source]\nsettle = \"0s\"\n\n{toml}")).unwrap();
+    }
+
+    /// Where the database is.
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// The program, in the world's folder, on the world's database, not yet started.
@@ -127,6 +139,11 @@ impl World {
         self.query(sql);
     }
 
+    /// Runs `sql` in a transaction that stays open until the result is dropped.
+    pub fn hold(&self, sql: &str) -> impl Drop + use<> {
+        query::hold(&self.url, sql)
+    }
+
     /// The rows of `sql`, each as one line: values joined by `|`, null as `-`.
     pub fn lines(&self, sql: &str) -> Vec<String> {
         let text = |row: Vec<Option<String>>| {
@@ -157,7 +174,7 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        if self.db == Db::Postgres {
+        if self.db == Db::Postgres && self.url.contains(server::PREFIX) {
             server::drop_database(&self.url);
         }
     }

@@ -73,3 +73,23 @@ pub fn runtime() -> &'static tokio::runtime::Runtime {
     static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap())
 }
+
+/// Runs `sql` in a transaction of the PostgreSQL database `url`, and leaves it open until the result is dropped.
+pub fn hold(url: &str, sql: &str) -> impl Drop + use<> {
+    struct Held(Option<PgConnection>);
+    impl Drop for Held {
+        fn drop(&mut self) {
+            if let Some(connection) = self.0.take() {
+                runtime().block_on(connection.close()).unwrap();
+            }
+        }
+    }
+    let held = runtime().block_on(async {
+        let mut connection = PgConnection::connect(url).await?;
+        sqlx::raw_sql(AssertSqlSafe(format!("SET statement_timeout = 0; BEGIN; {sql}")))
+            .execute(&mut connection)
+            .await?;
+        Ok::<_, sqlx::Error>(connection)
+    });
+    Held(Some(held.unwrap()))
+}

@@ -3,7 +3,7 @@
 //! The server is the one of `IOTPIPE_TEST_DATABASE_URL`, else a container, else a throw-away cluster from local
 //! binaries. Without any of them the tests fail and say why; they are never skipped.
 
-mod cluster;
+pub mod cluster;
 mod container;
 
 use std::sync::OnceLock;
@@ -14,7 +14,8 @@ use sqlx::Connection;
 
 use super::query::{postgres, runtime};
 
-const PREFIX: &str = "iotpipe_test_";
+/// What the names of the tests' databases begin with.
+pub const PREFIX: &str = "iotpipe_test_";
 const A_DAY: u64 = 24 * 60 * 60;
 
 /// Creates an empty database and gives its URL.
@@ -43,7 +44,9 @@ fn start() -> Result<String, String> {
     let url = match std::env::var("IOTPIPE_TEST_DATABASE_URL") {
         Ok(url) if !url.is_empty() => url,
         _ => container::start().or_else(|no_container| {
-            cluster::start().map_err(|e| format!("no container ({no_container}), and no local cluster: {e}"))
+            cluster::start()
+                .map(|cluster| cluster.url)
+                .map_err(|e| format!("no container ({no_container}), and no local cluster: {e}"))
         })?,
     };
     wait_until_it_answers(&url)?;

@@ -4,8 +4,35 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Makes and starts a cluster in `/tmp` and gives its URL. It is stopped and deleted when this process is gone.
-pub fn start() -> Result<String, String> {
+/// A running cluster.
+pub struct Cluster {
+    pub url: String,
+    bin: PathBuf,
+    user: Option<String>,
+    dir: PathBuf,
+    options: String,
+}
+
+impl Cluster {
+    /// Ends the server as a power cut would, and starts it again.
+    pub fn crash_and_recover(&self) {
+        self.pg_ctl(&["-m", "immediate", "stop"]).unwrap();
+        self.pg_ctl(&["-o", &self.options, "start"]).unwrap();
+    }
+
+    fn pg_ctl(&self, args: &[&str]) -> Result<(), String> {
+        let mut pg_ctl = command(&self.bin.join("pg_ctl"), self.user.as_deref());
+        run(pg_ctl.arg("-D").arg(self.dir.join("data")).arg("-l").arg(self.dir.join("log")).arg("-w").args(args))
+    }
+}
+
+/// Whether this machine has what it takes, without an installation.
+pub fn is_possible() -> bool {
+    binaries().is_some() && other_user().is_ok()
+}
+
+/// Makes and starts a cluster in `/tmp`. It is stopped and deleted when this process is gone.
+pub fn start() -> Result<Cluster, String> {
     let bin = match binaries() {
         Some(bin) => bin,
         None => {
@@ -40,8 +67,10 @@ pub fn start() -> Result<String, String> {
     );
     super::when_we_are_gone(&farewell);
     let dir = dir.keep(); // from here on the farewell deletes it
-    run(as_user("pg_ctl").arg("-D").arg(&data).arg("-l").arg(dir.join("log")).args(["-w", "-o", &options, "start"]))?;
-    Ok(format!("postgres://postgres@127.0.0.1:{port}/postgres"))
+    let url = format!("postgres://postgres@127.0.0.1:{port}/postgres");
+    let cluster = Cluster { url, bin, user, dir, options };
+    cluster.pg_ctl(&["-o", &cluster.options, "start"])?;
+    Ok(cluster)
 }
 
 /// The folder that holds `initdb` and `pg_ctl`; of Debian's versions the newest.

@@ -1,0 +1,144 @@
+//! A full disk, folder by folder: a clear error, nothing half done, and all is well once there is room again.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::on_both_databases;
+use crate::support::{Db, HEADER, World, telemetry};
+
+on_both_databases!(quarantine_is_full, processed_is_full, logs_are_full);
+
+/// 2024-05-01T00:00:00Z.
+const START: i64 = 1_714_521_600;
+
+/// A file system of its own that holds 128 KiB; mounting needs root.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    /// On `folder`; `None`, with a word on stderr, where this user may not mount.
+    fn on(folder: &Path) -> Option<SmallDisk> {
+        std::fs::create_dir_all(folder).unwrap();
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=128k", "tmpfs"]).arg(folder).output();
+        match mounted {
+            Ok(output) if output.status.success() => Some(SmallDisk(folder.to_owned())),
+            _ => {
+                eprintln!("not shown here: a small disk can only be mounted by root");
+                None
+            }
+        }
+    }
+
+    fn fill(&self) {
+        let fill = self.0.join("fill");
+        // Writes what fits, then fails.
+        let _ = std::fs::write(&fill, vec![0; 1 << 20]);
+        assert!(fill.metadata().unwrap().len() < 1 << 20);
+    }
+
+    fn make_room(&self) {
+        let _ = std::fs::remove_file(self.0.join("fill"));
+        let remounted = Command::new("mount").args(["-o", "remount,size=64m"]).arg(&self.0).status().unwrap();
+        assert!(remounted.success());
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
+/// Half of its rows are bad: 4000, of 60 bytes each.
+fn half_bad() -> String {
+    let bad = "soon,pump-1,0.005,51.5,true,0.007,false,0.02,20.0,and,some,more,fields,to,fill,the,disk\n".repeat(2000);
+    format!("{}{bad}", telemetry("pump-1", START, 2000))
+}
+
+fn all_is_there(world: &World, rows: i64) {
+    assert_eq!(world.stored(), rows);
+    assert_eq!(world.files("data"), [""; 0]);
+    let temporary: Vec<_> = [world.files("quarantine"), world.files("processed")].concat();
+    assert!(!temporary.iter().any(|f| f.ends_with(".tmp")), "{temporary:?}");
+    world.ok(&["verify"]);
+}
+
+fn quarantine_is_full(db: Db) {
+    let world = World::new(db);
+    world.ok(&["migrate"]);
+    let Some(disk) = SmallDisk::on(&world.path("quarantine")) else { return };
+    world.file("a.csv", half_bad());
+    world.iotpipe(&["run"]).expect_code(1).expect_stderr(&[
+        "quarantine",
+        "can't be written",
+        "No space left",
+        "free space",
+    ]);
+    assert_eq!((world.stored(), world.files("quarantine").len()), (0, 0), "nothing half done");
+    world.iotpipe(&["validate"]).expect_code(1);
+    disk.make_room();
+    world.ok(&["run"]);
+    all_is_there(&world, 2000);
+}
+
+/// It is another file system, so the file is copied.
+fn processed_is_full(db: Db) {
+    let world = World::new(db);
+    world.ok(&["migrate"]);
+    let Some(disk) = SmallDisk::on(&world.path("processed")) else { return };
+    world.file("a.csv", telemetry("pump-1", START, 5000));
+    world.iotpipe(&["run"]).expect_code(1).expect_stderr(&["processed/a.csv", "can't be written", "No space left"]);
+    assert_eq!((world.stored(), world.files("data")), (5000, vec!["a.csv".to_owned()]), "committed, not yet moved");
+    world.iotpipe(&["run"]).expect_code(1);
+    assert_eq!(world.stored(), 5000);
+    disk.make_room();
+    world.ok(&["run"]);
+    assert_eq!(world.files("processed"), ["a.csv"]);
+    all_is_there(&world, 5000);
+}
+
+/// What can't be logged is not worth a stop.
+fn logs_are_full(db: Db) {
+    let world = World::new(db);
+    world.ok(&["migrate"]);
+    let Some(disk) = SmallDisk::on(&world.path("logs")) else { return };
+    disk.fill();
+    world.file("a.csv", telemetry("pump-1", START, 100));
+    world.ok(&["run"]);
+    disk.make_room();
+    world.ok(&["run"]);
+    all_is_there(&world, 100);
+}
+
+#[test]
+fn the_database_file_is_full() {
+    let world = World::on(Db::Sqlite, "sqlite://iotpipe.db".to_owned());
+    let Some(disk) = SmallDisk::on(&world.path("db")) else { return };
+    let run = |args: &[&str]| {
+        let mut command = world.command(args);
+        command.env("DATABASE_URL", "sqlite://db/iotpipe.db");
+        crate::support::Outcome::of(args, command)
+    };
+    let rows = "1714521600,pump-1,0.005,51.5,true,0.007,false,0.02,20\n";
+    world.file("small.csv", format!("{HEADER}\n{rows}"));
+    disk.fill_up_to(16 << 10);
+    run(&["migrate"]).expect_code(1).expect_stderr(&["db/iotpipe.db", "full"]);
+    disk.make_room();
+    run(&["run"]).expect_code(0);
+    disk.fill_up_to(1 << 20);
+    world.file("large.csv", telemetry("pump-2", START, 100_000));
+    run(&["run"]).expect_code(1).expect_stderr(&["db/iotpipe.db", "full"]);
+    assert_eq!(world.files("data"), ["large.csv"]);
+    disk.make_room();
+    let again = run(&["run", "--output", "json"]).expect_code(0);
+    assert_eq!((again.count("loaded"), again.count("pending")), (100_000, 0));
+    run(&["verify"]).expect_code(0);
+}
+
+impl SmallDisk {
+    /// Leaves so many bytes free.
+    fn fill_up_to(&self, free: u64) {
+        let stat = rustix::fs::statvfs(&self.0).unwrap();
+        let bytes = stat.f_bavail * stat.f_frsize - free;
+        std::fs::write(self.0.join("fill"), vec![0; bytes as usize]).unwrap();
+    }
+}
