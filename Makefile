@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test lint build sample chaos soak fuzz
+.PHONY: help run test lint build sample chaos soak fuzz bench
 
 # Each recipe reaches cargo through this: it installs what is missing, puts cargo on the path, then runs its arguments.
 TOOLCHAIN := scripts/toolchain.sh
@@ -21,6 +21,9 @@ test: ## run every test, PostgreSQL included
 
 chaos: ## kill the program 1000 times, count every line (CHAOS_KILLS=… per database, CHAOS_SEED=…)
 	@$(TOOLCHAIN) cargo test --locked --features failpoints --test chaos -- --include-ignored --nocapture --test-threads 1
+
+bench: build ## measure against what else could be used; at full scale writes docs/performance.md (BENCH_SCALE=… BENCH_ONLY=…)
+	@python3 bench/bench.py $${CARGO_TARGET_DIR:-target}/release/iotpipe
 
 fuzz: ## ten minutes of fuzzing per target (FUZZ_SECONDS=… FUZZ_TARGETS="parser …")
 	@$(TOOLCHAIN) scripts/fuzz.sh

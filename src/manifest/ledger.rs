@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect, Statement,
+    QuerySelect, Statement, TransactionTrait,
 };
 
 use super::{SourceFile, State};
@@ -70,17 +70,34 @@ pub fn register(store: &Store, found: Vec<Registration>, now: DateTime<Utc>) -> 
                 .await
         })?;
     }
-    for new in new.chunks(AT_ONCE) {
-        let entries: Vec<ActiveModel> = new.iter().map(|r| active(r, now)).collect();
-        store.query(async |db| {
-            Entity::insert_many(entries)
-                .on_conflict(OnConflict::new().do_nothing().to_owned())
-                .try_insert()
-                .exec_without_returning(db)
-                .await
-        })?;
-    }
-    Ok(())
+    new.chunks(AT_ONCE).try_for_each(|new| enter(store, new, now))
+}
+
+/// An entry in place keeps others of its name out until its file has moved. So where an entry gets in although the file
+/// is gone, another worker has loaded and moved that file since it was listed: the entry is taken back unseen.
+fn enter(store: &Store, new: &[Registration], now: DateTime<Utc>) -> Result<(), StoreError> {
+    let entries: Vec<ActiveModel> = new.iter().map(|r| active(r, now)).collect();
+    store.query(async |db| {
+        let transaction = db.begin().await?;
+        Entity::insert_many(entries)
+            .on_conflict(OnConflict::new().do_nothing().to_owned())
+            .try_insert()
+            .exec_without_returning(&transaction)
+            .await?;
+        let is_gone = |r: &&Registration| r.candidate.path.symlink_metadata().is_err();
+        let gone: Vec<&str> = new.iter().filter(is_gone).map(|r| r.candidate.source.as_str()).collect();
+        if !gone.is_empty() {
+            Entity::delete_many()
+                .filter(Column::Source.is_in(gone))
+                .filter(Column::DiscoveredAt.eq(now))
+                .filter(Column::State.is_in([State::Pending.as_str(), State::Arriving.as_str()]))
+                .filter(Column::ArchivedAt.is_null())
+                .filter(Column::ClaimedBy.is_null())
+                .exec(&transaction)
+                .await?;
+        }
+        transaction.commit().await
+    })
 }
 
 fn active(r: &Registration, now: DateTime<Utc>) -> ActiveModel {
@@ -158,7 +175,6 @@ pub fn archived(store: &Store, files: &[SourceFile], now: DateTime<Utc>) -> Resu
 /// When the database can't be written.
 pub fn mark_aside(store: &Store, file: &SourceFile, worker: &str, state: State, why: &str) -> Result<(), StoreError> {
     store.query(async |db| {
-        use sea_orm::TransactionTrait;
         let transaction = db.begin().await?;
         let aside = ActiveModel {
             state: Set(state.as_str().to_owned()),

@@ -1,0 +1,253 @@
+#!/usr/bin/env python3
+"""make bench: iotpipe against what a user would pick instead, each pair interleaved, as ratios of medians.
+
+usage: bench/bench.py PROGRAM        BENCH_SCALE (1 = 4 million rows), BENCH_ROUNDS (5), BENCH_ONLY (names, by commas)
+
+Whole processes are timed, on a database made anew for each sample; a sample counts only when the rows are there.
+Everything is made under target/bench. At scale 1 the result becomes docs/performance.md.
+"""
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import time
+
+from machine import describe
+from rivals import VENV, duckdb_checks, polars_checks, polars_ingest, prepare_venv
+from servers import Postgres, SQLITE_TABLE
+
+SCALE = float(os.environ.get("BENCH_SCALE", "1"))
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
+ONLY = [name for name in os.environ.get("BENCH_ONLY", "").split(",") if name]
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+WORK = ROOT / "target" / "bench"
+ROWS = int(4_000_000 * SCALE)
+
+
+class Sample:
+    """Seconds and peak MiB of one command and its children."""
+
+    def __init__(self, args, cwd, env=None):
+        start = time.monotonic()
+        child = subprocess.Popen(args, cwd=cwd, env={**os.environ, **(env or {})}, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        _, status, usage = os.wait4(child.pid, 0)
+        self.seconds = time.monotonic() - start
+        self.mib = usage.ru_maxrss / 1024
+        if status != 0:
+            sys.exit(f"{args}: {status}\n{child.stdout.read().decode()}\n{child.stderr.read().decode()}")
+
+
+class Bench:
+    def __init__(self, program):
+        self.program = os.path.abspath(program)
+        WORK.mkdir(parents=True, exist_ok=True)
+        self.postgres = Postgres(WORK)
+        self.results = []
+
+    def wanted(self, name):
+        return not ONLY or name in ONLY
+
+    def data(self, name, *arguments):
+        """A folder of generated files, made once for each set of arguments."""
+        folder = WORK / "data" / f"{name}-{SCALE}"
+        if not folder.exists():
+            subprocess.run([self.program, "generate", "--out", f"{folder}.part", "--quiet", *map(str, arguments)], check=True)
+            os.rename(f"{folder}.part", folder)
+        return folder
+
+    def world(self, source):
+        """An empty folder whose data/ holds links to the files of `source`."""
+        folder = WORK / "world"
+        subprocess.run(["rm", "-rf", folder], check=True)
+        (folder / "data").mkdir(parents=True)
+        for file in source.iterdir():
+            os.link(file, folder / "data" / file.name)
+        (folder / "iotpipe.toml").write_text('[source]\nsettle = "0s"\n')
+        return folder
+
+    def run(self, source, *arguments, rows=None, url=None):
+        """`iotpipe run` over `source`, into a new database."""
+        world = self.world(source)
+        env = {"DATABASE_URL": url or self.postgres.new_database()}
+        subprocess.run([self.program, "migrate", "--quiet"], cwd=world, env={**os.environ, **env}, check=True)
+        sample = Sample([self.program, "run", "--quiet", *arguments], world, env)
+        if rows is not None and url is None:
+            self.postgres.expect("SELECT count(*) FROM iot_raw_data", rows)
+        return sample
+
+    def compare(self, name, what, target, ours, rival, memory=None):
+        """Both by turns, ROUNDS times."""
+        mine, theirs = [], []
+        for _ in range(ROUNDS):
+            mine.append(ours())
+            theirs.append(rival())
+        ratio = median(mine) / median(theirs)
+        met = ratio <= target
+        note = ""
+        if memory is not None:
+            share = statistics.median(s.mib for s in mine) / statistics.median(s.mib for s in theirs)
+            note, met = f"; memory {share:.3f} × (≤ {memory})", met and share <= memory
+        self.note(name, what, f"{ratio:.2f} × (≤ {target}){note}", met,
+                  f"{spread(mine)} against {spread(theirs)}; {peak(mine)} against {peak(theirs)} MiB")
+
+    def note(self, name, what, result, met, detail):
+        self.results.append((name, what, result, met, detail))
+        print(f"{'met   ' if met else 'NOT MET'} {name}: {what}: {result}\n        {detail}", flush=True)
+
+
+def median(samples):
+    return statistics.median(s.seconds for s in samples)
+
+
+def spread(samples):
+    seconds = [s.seconds for s in samples]
+    return f"{statistics.median(seconds):.2f} s ({min(seconds):.2f}–{max(seconds):.2f})"
+
+
+def peak(samples):
+    return f"{max(s.mib for s in samples):.0f}"
+
+
+def postgres_rows(bench):
+    for label, devices in (("3 devices", 3), ("10 000 devices", 10_000)):
+        shape = ("--style", "quoted", "--devices", devices, "--interval", "1s")
+        source = bench.data(f"one-{devices}", "--rows", ROWS, *shape)
+        clean = bench.postgres.clean_copy(source, WORK / f"clean-{devices}-{SCALE}.csv")
+        suffix = "" if devices == 3 else "-10000"
+        if bench.wanted("postgres" + suffix):
+            bench.compare("postgres" + suffix, f"`run`, {ROWS} rows, {label}, against psql \\copy of the clean rows", 0.45,
+                          lambda: bench.run(source, rows=ROWS), lambda: bench.postgres.copy(clean, Sample, ROWS))
+        if bench.wanted("polars") and devices == 3:
+            bench.compare("polars", "the same, against polars with checks and ADBC ingest", 0.45,
+                          lambda: bench.run(source, rows=ROWS),
+                          lambda: polars_ingest(bench.postgres, source, Sample, ROWS), memory=0.05)
+        if bench.wanted("workers") and devices == 3:
+            eight = bench.data("eight", "--rows", ROWS // 8, "--files", 8, *shape)
+            bench.compare("workers", f"`run --workers 2`, {ROWS // 8 * 8} rows in 8 files, against psql \\copy", 0.40,
+                          lambda: bench.run(eight, "--workers", "2", rows=ROWS // 8 * 8),
+                          lambda: bench.postgres.copy(clean, Sample, ROWS))
+
+
+def duplicates(bench):
+    shape = ("--rows", ROWS // 4, "--style", "quoted", "--interval", "1s", "--defects", "duplicate_key")
+    few = bench.data("few", *shape, "--error-rate", 1 / 50_000)
+    many = bench.data("many", *shape, "--error-rate", 0.1)
+    bench.compare("duplicates", f"`run`, {ROWS // 4} rows, 1 duplicate in 10 against 1 in 50 000", 2.5,
+                  lambda: bench.run(many), lambda: bench.run(few))
+
+
+def sqlite(bench):
+    rows = ROWS // 10
+    source = bench.data("sqlite", "--rows", rows, "--style", "quoted", "--interval", "1s")
+    clean = bench.postgres.clean_copy(source, WORK / f"clean-sqlite-{SCALE}.csv")
+
+    def imported():
+        path = WORK / "import.db"
+        path.unlink(missing_ok=True)
+        return Sample(["sqlite3", path, SQLITE_TABLE, f".import --csv {clean} readings"], WORK)
+
+    bench.compare("sqlite", f"`run` into SQLite, {rows} rows, against sqlite3 .import of the clean rows", 0.8,
+                  lambda: bench.run(source, url="sqlite://iotpipe.db"), imported)
+
+
+def validate(bench):
+    source = bench.data("one-3", "--rows", ROWS, "--style", "quoted", "--devices", 3, "--interval", "1s")
+
+    def ours():
+        world = bench.world(source)
+        env = {**os.environ, "DATABASE_URL": "sqlite://iotpipe.db"}
+        subprocess.run([bench.program, "scan", "--quiet"], cwd=world, env=env, check=True)
+        return Sample([bench.program, "validate", "--quiet"], world, env)
+
+    bench.compare("duckdb", f"`validate`, {ROWS} rows, against DuckDB with try_cast and checks, 2 threads", 0.5, ours,
+                  lambda: duckdb_checks(source, Sample))
+    bench.compare("polars-scan", "the same, against polars' typed scan with checks", 1.0, ours,
+                  lambda: polars_checks(source, Sample))
+
+
+def small_files(bench):
+    files = int(10_000 * SCALE)
+    source = bench.data("small", "--files", files, "--rows", 40)
+    commits = bench.postgres.commits_per_second()
+    samples = [bench.run(source, rows=files * 40) for _ in range(ROUNDS)]
+    rate = files / median(samples)
+    bench.note("small-files", f"`run`, {files} files of 40 rows", f"{rate:.0f} files/s (≥ {min(1000, commits):.0f})",
+               rate >= min(1000, commits), f"{spread(samples)}; one session commits {commits:.0f} times a second here")
+
+
+def memory(bench):
+    small = bench.data("tenth", "--rows", ROWS // 10, "--style", "quoted", "--interval", "1s")
+    large = bench.data("one-3", "--rows", ROWS, "--style", "quoted", "--devices", 3, "--interval", "1s")
+    for name, url in (("PostgreSQL", None), ("SQLite", "sqlite://iotpipe.db")):
+        peaks = [bench.run(source, "--workers", "1", url=url).mib for source in (small, large)]
+        bench.note("memory", f"`run` into {name}, {ROWS // 10} and {ROWS} rows", f"{peaks[0]:.0f} and {peaks[1]:.0f} MiB (≤ 64)",
+                   max(peaks) <= 64, "peak of resident memory, one worker")
+
+
+def latency(bench):
+    world = bench.world(bench.data("latency", "--files", 1, "--rows", 1))
+    url = bench.postgres.new_database()
+    waits = bench.postgres.visible_after(bench.program, world, url, int(max(20, 200 * SCALE)))
+    waits.sort()
+    middle, late = statistics.median(waits) * 1000, waits[int(len(waits) * 0.99) - 1] * 1000
+    bench.note("latency", f"file closed → rows visible, `loop --interval 1m`, {len(waits)} files of 40 rows",
+               f"median {middle:.0f} ms (≤ 30), 99th percentile {late:.0f} ms (≤ 150)", middle <= 30 and late <= 150,
+               f"{waits[0] * 1000:.0f}–{waits[-1] * 1000:.0f} ms; asked every millisecond over an open connection")
+
+
+def scan(bench):
+    for entries in (int(100_000 * SCALE), int(1_000_000 * SCALE)):
+        source = bench.data("hundred", "--files", 100, "--rows", 40)
+        samples = []
+        for _ in range(ROUNDS):
+            world, url = bench.world(source), bench.postgres.new_database()
+            env = {**os.environ, "DATABASE_URL": url}
+            subprocess.run([bench.program, "migrate", "--quiet"], cwd=world, env=env, check=True)
+            bench.postgres.fill_manifest(entries)
+            samples.append(Sample([bench.program, "scan", "--quiet"], world, env))
+        bench.note("scan", f"`scan` of 100 new files, {entries} in the manifest", f"{median(samples):.2f} s (≤ 2)",
+                   median(samples) <= 2, spread(samples))
+
+
+def overview(bench):
+    rows = int(10_000_000 * SCALE)
+    source = bench.data("ten-million", "--rows", rows, "--interval", "1s")
+    bench.run(source, rows=rows)
+    env, world = {"DATABASE_URL": bench.postgres.url}, WORK / "world"
+    status = [Sample([bench.program, "status", "--quiet"], world, env) for _ in range(ROUNDS)]
+    summary = [bench.postgres.query("SELECT * FROM sensor_summary", Sample) for _ in range(ROUNDS)]
+    for name, samples in (("`status`", status), ("`sensor_summary`", summary)):
+        bench.note("overview", f"{name} with {rows} rows", f"{median(samples):.3f} s (≤ 0.5)", median(samples) <= 0.5, spread(samples))
+    world = bench.world(bench.data("latency", "--files", 1, "--rows", 1))
+    start = [Sample([bench.program, "status", "--quiet"], world, {"DATABASE_URL": "sqlite://iotpipe.db"}) for _ in range(20)][1:]
+    bench.note("start", "`status` on a small SQLite database", f"{median(start) * 1000:.0f} ms (≤ 30)", median(start) <= 0.03, spread(start))
+
+
+ROWS_OF_THE_TABLE = {"postgres": postgres_rows, "polars": postgres_rows, "workers": postgres_rows, "postgres-10000": postgres_rows,
+                     "duplicates": duplicates, "sqlite": sqlite, "duckdb": validate, "polars-scan": validate,
+                     "small-files": small_files, "memory": memory, "latency": latency, "scan": scan, "overview": overview}
+
+
+def write(bench, program):
+    lines = ["# Performance", "", "Printed by `make bench`: medians of whole processes, each pair run by turns in one session, on a database",
+             "made anew for each sample. Ratios are against what is named; absolute times mean little.", "",
+             describe(bench.postgres.version(), ROUNDS, SCALE), "", "| | what | result (target) | met | in detail |", "|---|---|---|---|---|"]
+    lines += [f"| {name} | {what} | {result} | {'yes' if met else '**no**'} | {detail} |" for name, what, result, met, detail in bench.results]
+    target = ROOT / "docs" / "performance.md" if SCALE == 1 and not ONLY else WORK / "performance.md"
+    target.write_text("\n".join(lines) + "\n")
+    print(f"written to {target.relative_to(ROOT)}")
+
+
+def main():
+    prepare_venv(WORK)
+    bench = Bench(sys.argv[1])
+    try:
+        for part in dict.fromkeys(part for name, part in ROWS_OF_THE_TABLE.items() if bench.wanted(name)):
+            part(bench)
+        write(bench, sys.argv[1])
+    finally:
+        bench.postgres.stop()
+
+
+main()

@@ -1,0 +1,141 @@
+"""A throw-away PostgreSQL with default settings, and what is asked of it."""
+import glob
+import os
+import pathlib
+import pwd
+import select
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+COLUMNS = ("ts timestamptz, device text, co float8, humidity float8, light boolean, lpg float8, motion boolean, "
+           "smoke float8, temp float8")
+TABLE = f"CREATE TABLE readings ({COLUMNS}, PRIMARY KEY (device, ts))"
+SQLITE_TABLE = ("CREATE TABLE readings (ts text, device text, co real, humidity real, light integer, lpg real, motion integer, "
+                "smoke real, temp real, PRIMARY KEY (device, ts)) WITHOUT ROWID")
+SMALL_FILE = "ts,device,co,humidity,light,lpg,motion,smoke,temp\n"
+
+
+class Postgres:
+    def __init__(self, work):
+        found = sorted(glob.glob("/usr/lib/postgresql/*/bin"), key=lambda p: -int(p.split("/")[4])) + os.environ["PATH"].split(":")
+        self.bin = next((pathlib.Path(p) for p in found if (pathlib.Path(p) / "initdb").exists()), None)
+        if self.bin is None:
+            sys.exit("bench: PostgreSQL's binaries are needed (Debian: apt-get install postgresql)")
+        self.folder, self.number, self.url = tempfile.mkdtemp(prefix="iotpipe-bench-", dir="/tmp"), 0, None
+        self.user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
+        if self.user:
+            os.chown(self.folder, pwd.getpwnam("postgres").pw_uid, -1)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.server("initdb", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "-D", f"{self.folder}/data")
+        self.server("pg_ctl", "-D", f"{self.folder}/data", "-l", f"{self.folder}/log", "-w", "-o",
+                    f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1", "start")
+
+    def server(self, program, *arguments):
+        subprocess.run([*self.user, self.bin / program, *arguments], check=True, stdout=subprocess.DEVNULL, cwd="/")
+
+    def stop(self):
+        self.server("pg_ctl", "-D", f"{self.folder}/data", "-m", "immediate", "stop")
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def psql(self, database, *commands):
+        arguments = [part for command in commands for part in ("-c", command)]
+        return ["psql", "-X", "-q", "-At", "-v", "ON_ERROR_STOP=1", f"postgres://postgres@127.0.0.1:{self.port}/{database}", *arguments]
+
+    def ask(self, *commands, database=None):
+        return subprocess.run(self.psql(database or self.name, *commands), check=True, capture_output=True, text=True).stdout.strip()
+
+    def new_database(self):
+        """Drops the last one, and starts behind a checkpoint."""
+        if self.number:
+            self.ask(f"DROP DATABASE {self.name} WITH (FORCE)", database="postgres")
+        self.number += 1
+        self.name = f"bench_{self.number}"
+        self.ask(f"CREATE DATABASE {self.name}", "CHECKPOINT", database="postgres")
+        self.url = f"postgres://postgres@127.0.0.1:{self.port}/{self.name}"
+        return self.url
+
+    def version(self):
+        return "PostgreSQL " + self.ask("SHOW server_version", database="postgres").split()[0]
+
+    def expect(self, sql, number):
+        if int(self.ask(sql)) != number:
+            sys.exit(f"bench: {sql} gives {self.ask(sql)}, not {number}")
+
+    def query(self, sql, sample):
+        return sample(self.psql(self.name, sql), "/")
+
+    def clean_copy(self, source, path):
+        """The rows of `source` as text that PostgreSQL takes as it is: ISO times, no quotes."""
+        if not path.exists():
+            with open(f"{path}.part", "w") as out:
+                for file in sorted(source.iterdir()):
+                    with open(file) as rows:
+                        next(rows)
+                        for row in rows:
+                            ts, rest = row.replace('"', "").split(",", 1)
+                            seconds, micros = divmod(round(float(ts) * 1_000_000), 1_000_000)
+                            day = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(seconds))
+                            out.write(f"{day}.{micros:06}+00,{rest}")
+            os.rename(f"{path}.part", path)
+        return path
+
+    def copy(self, clean, sample, rows):
+        self.new_database()
+        self.ask(TABLE)
+        result = sample(self.psql(self.name, f"\\copy readings FROM '{clean}' (FORMAT csv)"), "/")
+        self.expect("SELECT count(*) FROM readings", rows)
+        return result
+
+    def commits_per_second(self):
+        """Of one session, each commit with a row, as the server is set (fsync on)."""
+        self.new_database()
+        self.ask("CREATE TABLE t (n int)", "CREATE PROCEDURE p() LANGUAGE plpgsql AS $$ BEGIN FOR i IN 1..2000 LOOP "
+                 "INSERT INTO t VALUES (i); COMMIT; END LOOP; END $$")
+        start = time.monotonic()
+        self.ask("CALL p()")
+        return 2000 / (time.monotonic() - start)
+
+    def fill_manifest(self, entries):
+        self.ask("INSERT INTO manifest (source, size, modified_at, sha256, state, contract_hash, rows_total, rows_loaded, rows_rejected, "
+                 "rows_duplicate, discovered_at, validated_at, aggregated_at, loaded_at, archived_at) SELECT 'old/' || i || '.csv', 100, "
+                 "now(), encode(sha256(i::text::bytea), 'hex'), 'loaded', 'x', 40, 40, 0, 0, now(), now(), now(), now(), now() "
+                 f"FROM generate_series(1, {entries}) AS i", "ANALYZE manifest")
+
+    def visible_after(self, program, world, url, files):
+        """Seconds from the close of each file until its rows can be read."""
+        loop = subprocess.Popen([program, "loop", "--interval", "1m", "--quiet"], cwd=world, env={**os.environ, "DATABASE_URL": url})
+        psql = subprocess.Popen(self.psql(self.name), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+
+        def count():
+            psql.stdin.write("SELECT count(*) FROM iot_raw_data;\n")
+            psql.stdin.flush()
+            select.select([psql.stdout], [], [])
+            return int(psql.stdout.readline())
+
+        time.sleep(3)
+        known, waits = count(), []
+        for i in range(files):
+            rows = "".join(f"{1767225600 + i * 100 + n},a,0.005,51.5,true,0.007,false,0.02,20\n" for n in range(40))
+            path = world / "data" / f"{i}.csv"
+            if i % 2:
+                (world / "data" / f".{i}.part").write_text(SMALL_FILE + rows)
+                os.rename(world / "data" / f".{i}.part", path)
+            else:
+                path.write_text(SMALL_FILE + rows)
+            start, known = time.monotonic(), known + 40
+            while count() < known:
+                time.sleep(0.001)
+                if time.monotonic() - start > 30:
+                    sys.exit("bench: a file was not loaded within 30 s")
+            waits.append(time.monotonic() - start)
+            time.sleep(0.02)
+        loop.terminate()
+        loop.wait()
+        psql.kill()
+        return waits
