@@ -13,6 +13,8 @@ on_both_databases!(
     loop_stops_in_the_middle_of_a_file,
     a_file_that_grows_during_the_pass,
     killed_in_the_middle_nothing_is_half_done,
+    a_run_stops_on_sigterm_too,
+    the_second_signal_ends_it_at_once,
 );
 
 /// 2024-05-01T00:00:00Z.
@@ -61,6 +63,38 @@ fn loop_stops_in_the_middle_of_a_file(db: Db) {
     world.ok(&["run"]);
     assert_eq!((world.stored(), world.files("data").len()), (400_000, 0));
     assert_eq!(world.lines("SELECT count FROM sensor_summary WHERE sensor = 'temp'"), ["400000"]);
+}
+
+/// What an orchestrator sends to a job, not to a loop.
+fn a_run_stops_on_sigterm_too(db: Db) {
+    let world = World::new(db);
+    world.ok(&["migrate"]);
+    world.file("large.csv", telemetry("pump-1", START, 400_000));
+    let running = world.start(&["run"]);
+    eventually(PATIENCE, "the large file to be known", || world.number("SELECT count(*) FROM manifest") == 1);
+    assert_eq!(running.stop(Signal::TERM, Duration::from_secs(10)), Some(0));
+    assert!([0, 400_000].contains(&world.stored()));
+    world.ok(&["run"]);
+    assert_eq!(world.stored(), 400_000);
+    world.ok(&["verify"]);
+}
+
+fn the_second_signal_ends_it_at_once(db: Db) {
+    let world = World::new(db);
+    world.ok(&["migrate"]);
+    world.file("large.csv", telemetry("pump-1", START, 400_000));
+    let running = world.start(&["loop", "--interval", "1s"]);
+    eventually(PATIENCE, "the large file to be known", || world.number("SELECT count(*) FROM manifest") == 1);
+    let pid = rustix::process::Pid::from_child(&running.child);
+    rustix::process::kill_process(pid, Signal::INT).unwrap();
+    let started = std::time::Instant::now();
+    assert_eq!(running.stop(Signal::INT, Duration::from_secs(10)), Some(0));
+    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+    eventually(PATIENCE, "the file to be loaded", || {
+        world.ok(&["run"]);
+        world.stored() == 400_000 && world.files("data").is_empty()
+    });
+    world.ok(&["verify"]);
 }
 
 fn killed_in_the_middle_nothing_is_half_done(db: Db) {

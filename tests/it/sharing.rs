@@ -6,7 +6,12 @@ use std::time::Duration;
 use crate::on_both_databases;
 use crate::support::{Db, HEADER, Outcome, World, eventually, row, telemetry};
 
-on_both_databases!(four_at_once, two_of_four_are_killed, four_at_once_on_the_same_keys);
+on_both_databases!(
+    four_at_once,
+    two_of_four_are_killed,
+    four_at_once_on_the_same_keys,
+    a_claim_holds_until_its_lease_lapses,
+);
 
 #[test]
 #[ignore = "a minute; cargo test --test it -- --ignored"]
@@ -88,6 +93,38 @@ fn four_at_once_on_the_same_keys(db: Db) {
     world.ok(&["run"]);
     everything_is_loaded(&world, files as u32, files * i64::from(ROWS) * 3, keys.len() as i64);
     assert_eq!(world.number("SELECT max(attempts) FROM manifest"), 0, "nobody was sent away to try again later");
+}
+
+/// The worker is on another machine: nobody here can tell whether it lives.
+fn a_claim_holds_until_its_lease_lapses(db: Db) {
+    let world = World::new(db);
+    world.file("a.csv", telemetry("pump-1", START, ROWS));
+    world.ok(&["scan"]);
+    world
+        .execute("UPDATE manifest SET claimed_by = 'elsewhere/pid:[1]/1/1', lease_until = '9999-01-01T00:00:00+00:00'");
+    let outcome = world.ok(&["run", "--output", "json"]);
+    assert_eq!((outcome.count("loaded"), outcome.count("pending"), world.files("data").len()), (0, 1, 1));
+    world.execute("UPDATE manifest SET lease_until = discovered_at");
+    assert_eq!(world.ok(&["run", "--output", "json"]).count("loaded"), i64::from(ROWS));
+    everything_is_loaded(&world, 1, i64::from(ROWS), i64::from(ROWS));
+}
+
+/// Its lease lapsed while it was reading, and another took the file: what it has read is thrown away.
+#[test]
+fn a_worker_that_lost_its_claim_writes_nothing() {
+    let world = World::new(Db::Postgres);
+    world.file("large.csv", telemetry("pump-1", START, 200_000));
+    world.ok(&["scan"]);
+    let mut load = world.command(&["load"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    eventually(Duration::from_secs(30), "the file to be in hand", || {
+        world.number("SELECT count(*) FROM manifest WHERE claimed_by IS NOT NULL") == 1
+    });
+    world.execute("UPDATE manifest SET claimed_by = 'elsewhere/pid:[1]/1/1', lease_until = '9999-01-01'");
+    assert_eq!(load.wait().unwrap().code(), Some(0), "the file is in good hands");
+    assert_eq!((world.stored(), world.files("data").len()), (0, 1));
+    world.execute("UPDATE manifest SET lease_until = discovered_at");
+    world.ok(&["run"]);
+    everything_is_loaded(&world, 1, 200_000, 200_000);
 }
 
 fn run_at_once(world: &World, processes: usize) -> Vec<Outcome> {
