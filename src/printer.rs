@@ -127,13 +127,13 @@ impl std::fmt::Display for Summary {
         if self.step != "scan" {
             write!(f, ", {} rows", self.rows)?;
         }
-        if matches!(self.step, "load" | "run") {
+        if matches!(self.step, "load" | "run" | "loop" | "replay") {
             write!(f, ", {} loaded", self.loaded)?;
         }
         if self.step != "scan" {
             write!(f, ", {} rejected", self.rejected)?;
         }
-        if matches!(self.step, "load" | "run") {
+        if matches!(self.step, "load" | "run" | "loop" | "replay") {
             write!(f, ", {} duplicate", self.duplicates)?;
         }
         if self.failed > 0 {

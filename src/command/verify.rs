@@ -214,7 +214,10 @@ impl Verification {
         let Summary { files, rows, failed, seconds, .. } = self.summary;
         let good = failed == 0 && self.differences.is_empty();
         shop.printer.say(&match good {
-            true => format!("verify: {files} files, {rows} rows, every line accounted for ({seconds:.1} s)"),
+            true => {
+                let files = if files == 1 { "1 file".to_owned() } else { format!("{files} files") };
+                format!("verify: {files}, {rows} rows, every line accounted for ({seconds:.1} s)")
+            }
             false => format!(
                 "verify: {failed} of {files} files differ, and {} other differences ({seconds:.1} s)",
                 self.differences.len()
