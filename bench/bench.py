@@ -15,7 +15,7 @@ import time
 
 from machine import describe
 from rivals import VENV, duckdb_checks, polars_checks, polars_ingest, prepare_venv
-from servers import Postgres, SQLITE_TABLE
+from servers import READY_BATCH, Postgres, SQLITE_TABLE
 
 SCALE = float(os.environ.get("BENCH_SCALE", "1"))
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
@@ -76,6 +76,11 @@ class Bench:
             self.postgres.expect("SELECT count(*) FROM iot_raw_data", rows)
         return sample
 
+    def migrated(self):
+        """A new database with iotpipe's schema."""
+        env = {**os.environ, "DATABASE_URL": self.postgres.new_database()}
+        subprocess.run([self.program, "migrate", "--quiet"], cwd=WORK, env=env, check=True)
+
     def compare(self, name, what, target, ours, rival, memory=None):
         """Both by turns, ROUNDS times."""
         mine, theirs = [], []
@@ -93,7 +98,11 @@ class Bench:
 
     def note(self, name, what, result, met, detail):
         self.results.append((name, what, result, met, detail))
-        print(f"{'met   ' if met else 'NOT MET'} {name}: {what}: {result}\n        {detail}", flush=True)
+        print(f"{verdict(met)} {name}: {what}: {result}\n        {detail}", flush=True)
+
+
+def verdict(met):
+    return {True: "met", False: "NOT MET", None: "known"}[met].ljust(7)
 
 
 def median(samples):
@@ -127,6 +136,32 @@ def postgres_rows(bench):
             bench.compare("workers", f"`run --workers 2`, {ROWS // 8 * 8} rows in 8 files, against psql \\copy", 0.40,
                           lambda: bench.run(eight, "--workers", "2", rows=ROWS // 8 * 8),
                           lambda: bench.postgres.copy(clean, Sample, ROWS))
+
+
+def limits(bench):
+    """What one COPY of rows that are ready costs the server: nothing that loads through one session is faster."""
+    source = bench.data("one-3", "--rows", ROWS, "--style", "quoted", "--devices", 3, "--interval", "1s")
+    clean = bench.postgres.clean_copy(source, WORK / f"clean-3-{SCALE}.csv")
+    bench.run(source, rows=ROWS)
+    ready = bench.postgres.ready_rows(WORK / "ready")
+    kinds = {"into iotpipe's table": "", "the same without BRIN": "DROP INDEX iot_raw_data_ts",
+             "the same without any key": "DROP INDEX iot_raw_data_ts; ALTER TABLE iot_raw_data DROP CONSTRAINT iot_raw_data_pkey"}
+    samples, rival = {kind: [] for kind in kinds}, []
+    both = []
+    for _ in range(ROUNDS):
+        rival.append(bench.postgres.copy(clean, Sample, ROWS))
+        for kind, change in kinds.items():
+            bench.migrated()
+            bench.postgres.ask(*filter(None, [change]))
+            samples[kind].append(bench.postgres.copy_ready(ready, Sample))
+        bench.migrated()
+        both.append(bench.postgres.copy_ready_twice(ready))
+    for kind, taken in samples.items():
+        bench.note("limits", f"rows ready in binary, sorted within {READY_BATCH} rows, psql \\copy {kind}",
+                   f"{median(taken) / median(rival):.2f} ×", None, f"{spread(taken)} against {spread(rival)} of psql \\copy as text")
+    middle = statistics.median(both)
+    bench.note("limits", "the same rows into iotpipe's table by two sessions at once, half each", f"{middle / median(rival):.2f} ×",
+               None, f"{middle:.2f} s ({min(both):.2f}–{max(both):.2f})")
 
 
 def duplicates(bench):
@@ -177,12 +212,15 @@ def small_files(bench):
 
 
 def memory(bench):
-    small = bench.data("tenth", "--rows", ROWS // 10, "--style", "quoted", "--interval", "1s")
-    large = bench.data("one-3", "--rows", ROWS, "--style", "quoted", "--devices", 3, "--interval", "1s")
+    shape = ("--style", "quoted", "--devices", 3, "--interval", "1s")
+    small = bench.data("tenth", "--rows", ROWS // 10, *shape)
+    large = bench.data("one-3", "--rows", ROWS, *shape)
+    eight = bench.data("eight", "--rows", ROWS // 8, "--files", 8, *shape)
     for name, url in (("PostgreSQL", None), ("SQLite", "sqlite://iotpipe.db")):
-        peaks = [bench.run(source, "--workers", "1", url=url).mib for source in (small, large)]
-        bench.note("memory", f"`run` into {name}, {ROWS // 10} and {ROWS} rows", f"{peaks[0]:.0f} and {peaks[1]:.0f} MiB (≤ 64)",
-                   max(peaks) <= 64, "peak of resident memory, one worker")
+        peaks = [bench.run(source, url=url).mib for source in (small, large, eight)]
+        bench.note("memory", f"`run` into {name}: {ROWS // 10} rows, {ROWS} rows, {ROWS} rows in 8 files",
+                   ", ".join(f"{peak:.0f}" for peak in peaks) + " MiB (≤ 64)", max(peaks) <= 64,
+                   f"peak of resident memory, workers by default ({min(4, os.cpu_count())} here)")
 
 
 def latency(bench):
@@ -224,7 +262,7 @@ def overview(bench):
     bench.note("start", "`status` on a small SQLite database", f"{median(start) * 1000:.0f} ms (≤ 30)", median(start) <= 0.03, spread(start))
 
 
-ROWS_OF_THE_TABLE = {"postgres": postgres_rows, "polars": postgres_rows, "workers": postgres_rows, "postgres-10000": postgres_rows,
+ROWS_OF_THE_TABLE = {"postgres": postgres_rows, "polars": postgres_rows, "workers": postgres_rows, "postgres-10000": postgres_rows, "limits": limits,
                      "duplicates": duplicates, "sqlite": sqlite, "duckdb": validate, "polars-scan": validate,
                      "small-files": small_files, "memory": memory, "latency": latency, "scan": scan, "overview": overview}
 
@@ -233,7 +271,7 @@ def write(bench, program):
     lines = ["# Performance", "", "Printed by `make bench`: medians of whole processes, each pair run by turns in one session, on a database",
              "made anew for each sample. Ratios are against what is named; absolute times mean little.", "",
              describe(bench.postgres.version(), ROUNDS, SCALE), "", "| | what | result (target) | met | in detail |", "|---|---|---|---|---|"]
-    lines += [f"| {name} | {what} | {result} | {'yes' if met else '**no**'} | {detail} |" for name, what, result, met, detail in bench.results]
+    lines += [f"| {name} | {what} | {result} | { {True: 'yes', False: '**no**', None: ''}[met] } | {detail} |" for name, what, result, met, detail in bench.results]
     target = ROOT / "docs" / "performance.md" if SCALE == 1 and not ONLY else WORK / "performance.md"
     target.write_text("\n".join(lines) + "\n")
     print(f"written to {target.relative_to(ROOT)}")

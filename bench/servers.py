@@ -16,6 +16,9 @@ COLUMNS = ("ts timestamptz, device text, co float8, humidity float8, light boole
 TABLE = f"CREATE TABLE readings ({COLUMNS}, PRIMARY KEY (device, ts))"
 SQLITE_TABLE = ("CREATE TABLE readings (ts text, device text, co real, humidity real, light integer, lpg real, motion integer, "
                 "smoke real, temp real, PRIMARY KEY (device, ts)) WITHOUT ROWID")
+# Rows that are sorted by the table's key before they are copied: about what iotpipe has in hand at once.
+READY_BATCH = 10_000
+READY_COLUMNS = "device_id, ts, file_id, line_number, co, humidity, light, lpg, motion, smoke, temp"
 SMALL_FILE = "ts,device,co,humidity,light,lpg,motion,smoke,temp\n"
 
 
@@ -91,6 +94,30 @@ class Postgres:
         result = sample(self.psql(self.name, f"\\copy readings FROM '{clean}' (FORMAT csv)"), "/")
         self.expect("SELECT count(*) FROM readings", rows)
         return result
+
+    def ready_rows(self, path):
+        """The stored rows in PostgreSQL's binary form, in two files of half each."""
+        half = "(SELECT max(line_number) / 2 FROM iot_raw_data)"
+        for name, which in (("first", "<="), ("second", ">")):
+            self.ask(f"\\copy (SELECT {READY_COLUMNS} FROM iot_raw_data WHERE line_number {which} {half} "
+                     f"ORDER BY line_number / {READY_BATCH}, device_id, ts) TO '{path}.{name}' (FORMAT binary)")
+        return [f"{path}.first", f"{path}.second"]
+
+    def copies(self, path):
+        return self.psql(self.name, f"\\copy iot_raw_data ({READY_COLUMNS}) FROM '{path}' (FORMAT binary)")
+
+    def copy_ready(self, paths, sample):
+        """In one session and one transaction."""
+        first, second = (self.copies(path)[-1] for path in paths)
+        return sample(self.psql(self.name, "BEGIN", first, second, "COMMIT"), "/")
+
+    def copy_ready_twice(self, paths):
+        """Seconds, with a session for each half."""
+        start = time.monotonic()
+        sessions = [subprocess.Popen(self.copies(path), cwd="/") for path in paths]
+        if any([session.wait() for session in sessions]):
+            sys.exit("bench: a session failed")
+        return time.monotonic() - start
 
     def commits_per_second(self):
         """Of one session, each commit with a row, as the server is set (fsync on)."""

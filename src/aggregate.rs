@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+
 use crate::contract::Contract;
 use crate::reading::Batch;
 
@@ -73,7 +75,7 @@ pub struct Aggregates {
     window: i64,
     /// Index and name of each sensor that is aggregated.
     sensors: Vec<(usize, String)>,
-    places: HashMap<(u32, i64), usize>,
+    places: HashMap<(u32, i64), usize, RandomState>,
     stats: Vec<Stats>,
 }
 
@@ -97,7 +99,7 @@ impl Aggregates {
         Self {
             window: contract.window_micros,
             sensors: sensors.map(|(i, s)| (i, s.name.clone())).collect(),
-            places: HashMap::new(),
+            places: HashMap::default(),
             stats: Vec::new(),
         }
     }

@@ -106,6 +106,7 @@ impl Command {
                 args.workers.resolve()
             }
             Command::Loop { workers, .. } => workers.resolve(),
+            Command::Scan(_) => Workers { workers: None }.resolve(),
             _ => 1,
         }
     }

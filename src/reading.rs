@@ -94,7 +94,7 @@ pub enum Cell {
     /// True or false.
     Boolean(bool),
     /// Text: start and length in [`Batch::text`].
-    Text(usize, usize),
+    Text(u32, u32),
 }
 
 impl Cell {
@@ -168,6 +168,11 @@ impl Batch {
     /// The bytes of the row at `position`.
     pub fn row(&self, position: Position) -> &[u8] {
         &self.bytes[position.start..position.start + position.len]
+    }
+
+    /// The text of a cell [`Cell::Text`].
+    pub fn text_of(&self, start: u32, len: u32) -> &str {
+        &self.text[start as usize..start as usize + len as usize]
     }
 
     /// Empties the batch, keeping its memory.

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+
 use crate::contract::{
     Contract, DeviceRule, ExtraColumns, Sensor, SensorType, TimestampParser, parse_float, parse_integer,
 };
@@ -100,8 +102,8 @@ pub struct Validator<'a> {
     latest: i64,
     timestamps: TimestampParser<'a>,
     joined: Vec<u8>,
-    devices: HashMap<Box<[u8]>, u32>,
-    last_device: (Vec<u8>, u32),
+    /// Devices that have a reading; their names are known to be good.
+    devices: HashMap<Box<[u8]>, u32, RandomState>,
 }
 
 impl<'a> Validator<'a> {
@@ -113,8 +115,7 @@ impl<'a> Validator<'a> {
             latest: discovered_at.saturating_add(contract.max_future_micros),
             timestamps: TimestampParser::new(&contract.timestamp.format, contract.csv.decimal),
             joined: Vec::new(),
-            devices: HashMap::new(),
-            last_device: (Vec::new(), u32::MAX),
+            devices: HashMap::default(),
         }
     }
 
@@ -185,7 +186,7 @@ impl<'a> Validator<'a> {
                 self.joined.trim_ascii()
             }
         };
-        let verdict = if self.contract.csv.is_null(field) {
+        let verdict = if self.contract.csv.null_values.contains(field) {
             Err((Rule::Missing, "the timestamp is missing".to_owned()))
         } else {
             match self.timestamps.parse(field) {
@@ -203,16 +204,17 @@ impl<'a> Validator<'a> {
     fn device<'r>(&self, row: &RawRow<'r>, reasons: &mut Vec<Reason>) -> Option<DeviceName<'r>> {
         let DeviceAt::Field(at) = self.layout.device else { return Some(DeviceName::Fixed) };
         let field = row.fields.get(at).trim_ascii();
-        let problem = if self.last_device.0 == field && self.last_device.1 != u32::MAX {
-            return Some(DeviceName::Field(field));
-        } else if self.contract.csv.is_null(field) || field.is_empty() {
+        if let Some(&index) = self.devices.get(field) {
+            return Some(DeviceName::Known(index));
+        }
+        let problem = if self.contract.csv.null_values.contains(field) || field.is_empty() {
             (Rule::Missing, "the device is missing".to_owned())
         } else if let Some(message) = no_text(field) {
             (Rule::NotUtf8, message.to_owned())
         } else if field.len() > MAX_DEVICE_BYTES {
             (Rule::TooLong, format!("a device name may have {MAX_DEVICE_BYTES} bytes, this one has {}", field.len()))
         } else {
-            return Some(DeviceName::Field(field));
+            return Some(DeviceName::New(field));
         };
         reasons.push(reason(&self.layout.names[at], field, problem.0, problem.1));
         None
@@ -220,37 +222,30 @@ impl<'a> Validator<'a> {
 
     fn device_index(&mut self, device: DeviceName<'_>, batch: &mut Batch) -> u32 {
         let name: &[u8] = match (&device, &self.layout.device) {
-            (DeviceName::Field(name), _) => name,
+            (DeviceName::Known(index), _) => return *index,
+            (DeviceName::New(name), _) => name,
             (DeviceName::Fixed, DeviceAt::Fixed(name)) => name.as_bytes(),
             (DeviceName::Fixed, DeviceAt::Field(_)) => b"",
         };
-        if self.last_device.1 != u32::MAX && self.last_device.0 == name {
-            return self.last_device.1;
+        if let Some(&index) = self.devices.get(name) {
+            return index;
         }
-        let index = match self.devices.get(name) {
-            Some(&index) => index,
-            None => {
-                let index = self.devices.len() as u32;
-                self.devices.insert(name.into(), index);
-                batch.new_devices.push(String::from_utf8_lossy(name).into_owned());
-                index
-            }
-        };
-        self.last_device.0.clear();
-        self.last_device.0.extend_from_slice(name);
-        self.last_device.1 = index;
+        let index = self.devices.len() as u32;
+        self.devices.insert(name.into(), index);
+        batch.new_devices.push(String::from_utf8_lossy(name).into_owned());
         index
     }
 }
 
 enum DeviceName<'r> {
-    Field(&'r [u8]),
+    Known(u32),
+    New(&'r [u8]),
     Fixed,
 }
 
 fn value(contract: &Contract, sensor: &Sensor, raw: &[u8], text: &mut String) -> Result<Cell, (Rule, String)> {
     let field = raw.trim_ascii();
-    if contract.csv.is_null(field) || field.is_empty() && sensor.kind != SensorType::Text {
+    if contract.csv.null_values.contains(field) || field.is_empty() && sensor.kind != SensorType::Text {
         return match sensor.required {
             true => Err((Rule::Missing, "a value is required".to_owned())),
             false => Ok(Cell::Null),
@@ -274,23 +269,30 @@ fn value(contract: &Contract, sensor: &Sensor, raw: &[u8], text: &mut String) ->
             (None, Ok(value)) => {
                 let start = text.len();
                 text.push_str(value);
-                Ok(Cell::Text(start, value.len()))
+                Ok(Cell::Text(start as u32, value.len() as u32))
             }
             (message, _) => Err((Rule::NotUtf8, message.unwrap_or("not valid UTF-8").to_owned())),
         },
     }
 }
 
+#[inline]
 fn in_range(sensor: &Sensor, value: f64) -> Result<(), (Rule, String)> {
-    let unit = sensor.unit.as_deref().map(|u| format!(" {u}")).unwrap_or_default();
+    let unit = || sensor.unit.as_deref().map(|u| format!(" {u}")).unwrap_or_default();
     match (sensor.min, sensor.max) {
-        (Some(min), _) if value < min => Err((Rule::OutOfRange, format!("below the minimum of {min}{unit}"))),
-        (_, Some(max)) if value > max => Err((Rule::OutOfRange, format!("above the maximum of {max}{unit}"))),
+        (Some(min), _) if value < min => Err((Rule::OutOfRange, format!("below the minimum of {min}{}", unit()))),
+        (_, Some(max)) if value > max => Err((Rule::OutOfRange, format!("above the maximum of {max}{}", unit()))),
         _ => Ok(()),
     }
 }
 
 fn parse_boolean(field: &[u8]) -> Option<bool> {
+    // As nearly everyone writes them.
+    match field {
+        b"true" => return Some(true),
+        b"false" => return Some(false),
+        _ => {}
+    }
     let is = |word: &&str| field.eq_ignore_ascii_case(word.as_bytes());
     if ["true", "1", "t", "yes", "y", "on"].iter().any(is) {
         Some(true)

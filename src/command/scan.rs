@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
 use crate::error::Error;
@@ -34,14 +35,15 @@ pub fn look(shop: &Workshop<'_>) -> Result<(Summary, Option<Duration>), Error> {
         None => wait_until_still(&open, shop.config.settle),
     };
     let next_look = waits.iter().copied().filter(|wait| !wait.is_zero()).min();
+    let waits_on = |(c, wait): &(Candidate, Duration)| {
+        !wait.is_zero() && known.get(&c.source).is_some_and(|entry| entry.stamp() == c.stamp)
+    };
+    let due = open.into_iter().zip(waits).filter(|candidate| !waits_on(candidate)).collect();
     let mut registrations = Vec::new();
-    for (candidate, wait) in open.into_iter().zip(waits) {
-        let entry = known.get(&candidate.source);
-        if !wait.is_zero() && entry.is_some_and(|e| e.stamp() == candidate.stamp) {
-            continue;
-        }
-        match fix(candidate, wait.is_zero()) {
+    for fixed in fix_all(due, shop.workers) {
+        match fixed {
             Ok(Some((candidate, sha256))) => {
+                let entry = known.get(&candidate.source);
                 summary.files += u64::from(sha256.is_some());
                 let known = entry.filter(|e| e.current().is_open()).map(|e| e.id);
                 let parent = manifest::parent_of(shop.store, candidate.file_name())?;
@@ -136,8 +138,30 @@ fn stamp_of(path: &Path) -> Option<Stamp> {
     std::fs::symlink_metadata(path).ok().map(|m| Stamp::of(&m))
 }
 
+type Fixed = Result<Option<(Candidate, Option<String>)>, Error>;
+
+/// Fixes candidates, each with the wait that it still lacks, several at a time; in their order.
+fn fix_all(candidates: Vec<(Candidate, Duration)>, workers: usize) -> Vec<Fixed> {
+    let workers = workers.min(candidates.len());
+    let next = Mutex::new(candidates.into_iter().enumerate());
+    let work = || {
+        let mut fixed = Vec::new();
+        while let Some((n, (candidate, wait))) = next.lock().ok().and_then(|mut next| next.next()) {
+            fixed.push((n, fix(candidate, wait.is_zero())));
+        }
+        fixed
+    };
+    let mut fixed = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..workers).map(|_| scope.spawn(work)).collect();
+        let joined = others.into_iter().flat_map(|w| w.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        work().into_iter().chain(joined).collect::<Vec<_>>()
+    });
+    fixed.sort_unstable_by_key(|(n, _)| *n);
+    fixed.into_iter().map(|(_, fixed)| fixed).collect()
+}
+
 /// Fixes a candidate by its hash: `None` when it is gone, no hash when it is still arriving.
-fn fix(mut candidate: Candidate, still: bool) -> Result<Option<(Candidate, Option<String>)>, Error> {
+fn fix(mut candidate: Candidate, still: bool) -> Fixed {
     let sha256 = match still.then(|| sha256_of(&candidate.path)) {
         None => None,
         Some(Ok(sha256)) => Some(sha256),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use crate::contract::{
-    Ambiguous, Contract, CsvFormat, Decimal, DeviceRule, ExtraColumns, Sensor, SensorType, TimestampFormat,
+    Ambiguous, Contract, CsvFormat, Decimal, DeviceRule, ExtraColumns, NullValues, Sensor, SensorType, TimestampFormat,
     TimestampRule,
 };
 use file::{AmbiguousFile, ConfigFile, ContractFile, DeviceFile, ExtraColumnsFile, OneOrMany, SensorFile};
@@ -93,7 +93,7 @@ impl Config {
                     delimiter: one_byte("csv.delimiter", &file.csv.delimiter)?,
                     decimal: decimal(&file.csv.decimal)?,
                     skip_lines: file.csv.skip_lines,
-                    null_values: file.csv.null_values.iter().map(|v| v.to_ascii_lowercase()).collect(),
+                    null_values: NullValues::new(file.csv.null_values.clone()),
                 },
                 timestamp: timestamp(&file.contract)?,
                 device: device(&file.contract.device)?,

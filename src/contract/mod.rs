@@ -42,15 +42,37 @@ pub struct CsvFormat {
     pub decimal: Decimal,
     /// Physical lines before the header.
     pub skip_lines: u64,
-    /// Texts that mean "no value", lower case; compared without regard to ASCII case.
-    pub null_values: Vec<String>,
+    /// Texts that mean "no value".
+    pub null_values: NullValues,
 }
 
-impl CsvFormat {
-    /// Whether `field` (already trimmed) stands for "no value".
-    pub fn is_null(&self, field: &[u8]) -> bool {
-        field.is_empty() && self.null_values.iter().any(String::is_empty)
-            || !field.is_empty() && self.null_values.iter().any(|n| n.as_bytes().eq_ignore_ascii_case(field))
+/// Texts that mean "no value", compared without regard to ASCII case.
+#[derive(Debug, Clone)]
+pub struct NullValues {
+    texts: Vec<String>,
+    longest: usize,
+    /// Whether one of the texts begins with this byte, in either case.
+    begins: Box<[bool; 256]>,
+}
+
+impl NullValues {
+    /// These texts.
+    pub fn new(texts: Vec<String>) -> Self {
+        let longest = texts.iter().map(String::len).max().unwrap_or(0);
+        let mut begins = Box::new([false; 256]);
+        for first in texts.iter().filter_map(|text| text.bytes().next()) {
+            begins[usize::from(first.to_ascii_lowercase())] = true;
+            begins[usize::from(first.to_ascii_uppercase())] = true;
+        }
+        Self { texts, longest, begins }
+    }
+
+    /// Whether `field` (already trimmed) is one of them. Nearly every field is told apart by its length or first byte.
+    #[inline]
+    pub fn contains(&self, field: &[u8]) -> bool {
+        field.len() <= self.longest
+            && field.first().is_none_or(|first| self.begins[usize::from(*first)])
+            && self.texts.iter().any(|text| text.as_bytes().eq_ignore_ascii_case(field))
     }
 }
 
@@ -120,4 +142,21 @@ pub enum ExtraColumns {
     Ignore,
     /// Refuse the file.
     Reject,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn null_values_are_found_as_by_comparing_with_each(
+            texts in prop::collection::vec("[aAbB-]{0,2}", 0..4),
+            field in "[aAbBc-]{0,3}",
+        ) {
+            let expected = texts.iter().any(|text| text.eq_ignore_ascii_case(&field));
+            prop_assert_eq!(NullValues::new(texts).contains(field.as_bytes()), expected);
+        }
+    }
 }

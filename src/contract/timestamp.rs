@@ -128,6 +128,37 @@ fn unix(field: &[u8], decimal: Decimal, shift: i32) -> Result<i64, String> {
 }
 
 fn digits(field: &[u8], decimal: Decimal, shift: i32) -> Option<i64> {
+    few_digits(field, decimal, shift).or_else(|| many_digits(field, decimal, shift))
+}
+
+/// Digits of which every number fits into 64 bits.
+const FEW_DIGITS: u32 = 18;
+
+/// [`many_digits`] for what devices write: no sign, few digits, a one-digit exponent if any. `None` for all else.
+fn few_digits(field: &[u8], decimal: Decimal, shift: i32) -> Option<i64> {
+    let (mantissa, exponent) = match field {
+        [mantissa @ .., b'e' | b'E', digit @ b'0'..=b'9'] => (mantissa, i32::from(digit - b'0')),
+        _ => (field, 0),
+    };
+    let (mut value, mut seen, mut point) = (0u64, 0, None);
+    for &byte in mantissa {
+        match byte {
+            b'0'..=b'9' if seen < FEW_DIGITS => (value, seen) = (value * 10 + u64::from(byte - b'0'), seen + 1),
+            b if b == decimal.byte() && point.is_none() => point = Some(seen),
+            _ => return None,
+        }
+    }
+    let power = exponent + shift - point.map_or(0, |at| (seen - at) as i32);
+    let factor = 10u64.checked_pow(power.unsigned_abs())?;
+    let micros = match power {
+        _ if seen == 0 => return None,
+        0.. => value.checked_mul(factor)?,
+        _ => value / factor + u64::from(value % factor >= factor / 2),
+    };
+    i64::try_from(micros).ok()
+}
+
+fn many_digits(field: &[u8], decimal: Decimal, shift: i32) -> Option<i64> {
     let (negative, unsigned) = match field {
         [b'-', rest @ ..] => (true, rest),
         [b'+', rest @ ..] => (false, rest),
@@ -280,6 +311,15 @@ mod tests {
             let sign = if micros < 0 { "-" } else { "" };
             let (whole, part) = (micros.unsigned_abs() / 1_000_000, micros.unsigned_abs() % 1_000_000);
             prop_assert_eq!(seconds(&format!("{sign}{whole}.{part:06}")), Some(micros));
+        }
+
+        #[test]
+        fn few_digits_are_read_as_many_are(field in "[0-9]{0,12}[.,]?[0-9]{0,9}([eE]-?[0-9]{1,2})?", shift in -3i32..7) {
+            for decimal in [Decimal::Point, Decimal::Comma] {
+                if let Some(micros) = few_digits(field.as_bytes(), decimal, shift) {
+                    prop_assert_eq!(Some(micros), many_digits(field.as_bytes(), decimal, shift));
+                }
+            }
         }
 
         #[test]

@@ -173,6 +173,13 @@ pub(super) fn push_fixed(line: &mut Vec<u8>, value: i64, decimals: usize) {
     line.extend_from_slice(&digits[point..]);
 }
 
+/// Appends `value`, which counts units of 10^-`decimals`, as it looks after a stay in 32 bits: `21.6` becomes
+/// `21.600000381469727`.
+pub(super) fn push_widened(line: &mut Vec<u8>, value: i64, decimals: usize) {
+    let single = (value as f64 / 10f64.powi(decimals as i32)) as f32;
+    line.extend_from_slice(format!("{:?}", f64::from(single)).as_bytes());
+}
+
 /// Appends `micros` as seconds, the way Java writes large numbers: `1.594598424502334E9`.
 pub(super) fn push_scientific(line: &mut Vec<u8>, micros: i64) {
     let mut digits = [0; 24];

@@ -127,7 +127,7 @@ pub enum Style {
     /// `1594598424.502334,b8:27:eb:…`
     #[default]
     Plain,
-    /// As in the public data set: `"1.594598424502334E9","b8:27:eb:…"`.
+    /// As in the public data set: `"1.594598424502334E9","b8:27:eb:…"`, and the many digits of its values.
     Quoted,
 }
 
@@ -198,13 +198,20 @@ fn push_field(line: &mut Vec<u8>, style: Style, name: &str, sample: &Sample, def
         (_, TS) if style == Style::Quoted => push_scientific(line, sample.ts),
         (_, TS) => push_fixed(line, sample.ts, 6),
         (_, DEVICE) => line.extend_from_slice(name.as_bytes()),
-        (_, CO) => push_fixed(line, sample.co, 9),
-        (_, HUMIDITY) => push_fixed(line, sample.humidity, 1),
+        (_, CO) => push_measured(line, style, sample.co, 9),
+        (_, HUMIDITY) => push_measured(line, style, sample.humidity, 1),
         (_, LIGHT) => push_boolean(line, sample.light),
-        (_, LPG) => push_fixed(line, sample.lpg, 9),
+        (_, LPG) => push_measured(line, style, sample.lpg, 9),
         (_, MOTION) => push_boolean(line, sample.motion),
-        (_, SMOKE) => push_fixed(line, sample.smoke, 9),
-        _ => push_fixed(line, sample.temp, 1),
+        (_, SMOKE) => push_measured(line, style, sample.smoke, 9),
+        _ => push_measured(line, style, sample.temp, 1),
+    }
+}
+
+fn push_measured(line: &mut Vec<u8>, style: Style, value: i64, decimals: usize) {
+    match style {
+        Style::Plain => push_fixed(line, value, decimals),
+        Style::Quoted => curves::push_widened(line, value, decimals),
     }
 }
 
@@ -301,8 +308,9 @@ mod tests {
     fn styles() {
         let plain = "1594598424.502334,b8:27,0.004955938,51.0,false,0.007650822,true,0.020411270,-0.7\n";
         assert_eq!(row(Style::Plain, None), plain);
-        let quoted = plain.trim_end().replace("1594598424.502334", "1.594598424502334E9").replace(',', "\",\"");
-        assert_eq!(row(Style::Quoted, None), format!("\"{quoted}\"\n"));
+        let quoted = "\"1.594598424502334E9\",\"b8:27\",\"0.004955938085913658\",\"51.0\",\"false\",\
+                      \"0.007650821935385466\",\"true\",\"0.02041126973927021\",\"-0.699999988079071\"\n";
+        assert_eq!(row(Style::Quoted, None), quoted);
     }
 
     #[test]
@@ -323,7 +331,7 @@ mod tests {
     fn an_unclosed_quote_is_malformed_on_its_own_line_or_runs_on() {
         let start = "1594598424.502334,\"b8:27,0.004955938,";
         assert!(row(Style::Plain, Some(Defect::UnclosedQuote)).starts_with(start));
-        let start = "\"1.594598424502334E9\",\"b8:27,\"0.004955938\",";
+        let start = "\"1.594598424502334E9\",\"b8:27,\"0.0049559";
         assert!(row(Style::Quoted, Some(Defect::UnclosedQuote)).starts_with(start));
     }
 

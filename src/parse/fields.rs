@@ -128,14 +128,20 @@ impl FieldIndex {
         lines: &mut u64,
     ) -> Result<FieldEnd, Split> {
         let unfinished = if last { Split::Malformed } else { Split::More };
-        let (mut from, mut escaped_from) = (start, None);
+        let (mut from, mut search, mut escaped_from) = (start, start, None);
         loop {
-            let Some(quote) = memchr::memchr(b'"', &bytes[from..]).map(|n| from + n) else { return Err(unfinished) };
+            let Some(found) = memchr::memchr2(b'"', b'\n', &bytes[search..]) else { return Err(unfinished) };
+            let quote = search + found;
+            if bytes[quote] == b'\n' {
+                *lines += 1;
+                search = quote + 1;
+                continue;
+            }
             let (end, next) = match (bytes.get(quote + 1), bytes.get(quote + 2)) {
                 (Some(b'"'), _) => {
                     escaped_from.get_or_insert(self.unescaped.len());
                     self.unescaped.extend_from_slice(&bytes[from.max(start)..=quote]);
-                    from = quote + 2;
+                    (from, search) = (quote + 2, quote + 2);
                     continue;
                 }
                 (Some(&b), _) if b == delimiter => (quote, FieldEnd::Delimiter(quote + 2)),
@@ -145,7 +151,6 @@ impl FieldIndex {
                 (Some(b'\r'), None) | (None, _) => (quote, FieldEnd::File),
                 _ => return Err(Split::Malformed),
             };
-            *lines += memchr::memchr_iter(b'\n', &bytes[start..end]).count() as u64;
             self.places.push(match escaped_from {
                 None => Place { start, end, unescaped: false },
                 Some(unescaped) => {

@@ -86,6 +86,11 @@ impl<R: Read> RowReader<R> {
         }
     }
 
+    /// What the rows were read from.
+    pub fn into_reader(self) -> R {
+        self.reader
+    }
+
     /// The header; `None` when there is none. To be called before [`RowReader::next_row`].
     ///
     /// # Errors

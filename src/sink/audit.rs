@@ -114,8 +114,8 @@ fn hash_of(line: u64, device: &str, ts: i64, cells: &[Cell], batch: &Batch) -> u
             Cell::Integer(v) => hash.update([&[2], v.to_be_bytes().as_slice()].concat()),
             Cell::Boolean(v) => hash.update([3, u8::from(v)]),
             Cell::Text(start, len) => {
-                hash.update([&[4], (len as u64).to_be_bytes().as_slice()].concat());
-                hash.update(&batch.text.as_bytes()[start..start + len]);
+                hash.update([&[4], u64::from(len).to_be_bytes().as_slice()].concat());
+                hash.update(batch.text_of(start, len));
             }
         }
     }

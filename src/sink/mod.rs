@@ -23,6 +23,15 @@ pub trait Sink {
     /// When the sink can't start.
     fn begin(&mut self, header: &[u8]) -> Result<(), Error>;
 
+    /// The rows that come behind those of the next `take`: a sink may make them ready meanwhile. Each batch is offered
+    /// once, in order, before it is taken.
+    ///
+    /// # Errors
+    /// As for `take`.
+    fn offer(&mut self, _batch: &Batch, _devices: &[String]) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// The next rows. A sink may move readings to the rejections (the raw table does so with duplicates); the sinks
     /// behind it see what is left. `devices` are the names met so far, indexed by [`Reading::device`].
     ///

@@ -17,6 +17,10 @@ impl Sink for RawSink<'_> {
         Ok(())
     }
 
+    fn offer(&mut self, batch: &Batch, devices: &[String]) -> Result<(), Error> {
+        Ok(self.transaction.stage(batch, devices)?)
+    }
+
     fn take(&mut self, batch: &mut Batch, devices: &[String]) -> Result<(), Error> {
         self.transaction.put(batch, devices)?;
         failpoint::reach("batch-put");

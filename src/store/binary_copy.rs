@@ -29,7 +29,7 @@ pub(super) fn encode_row(
             Cell::Float(v) => field(buffer, &v.to_be_bytes()),
             Cell::Integer(v) => field(buffer, &v.to_be_bytes()),
             Cell::Boolean(v) => field(buffer, &[u8::from(v)]),
-            Cell::Text(start, len) => field(buffer, &batch.text.as_bytes()[start..start + len]),
+            Cell::Text(start, len) => field(buffer, batch.text_of(start, len).as_bytes()),
         }
     }
 }
@@ -46,6 +46,6 @@ pub(super) fn encode_cell(cell: Cell, batch: &Batch) -> Option<Vec<u8>> {
         Cell::Float(v) => Some(v.to_be_bytes().to_vec()),
         Cell::Integer(v) => Some(v.to_be_bytes().to_vec()),
         Cell::Boolean(v) => Some(vec![u8::from(v)]),
-        Cell::Text(start, len) => Some(batch.text.as_bytes()[start..start + len].to_vec()),
+        Cell::Text(start, len) => Some(batch.text_of(start, len).as_bytes().to_vec()),
     }
 }

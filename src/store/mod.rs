@@ -3,6 +3,7 @@
 //! What differs between the two databases stands in `postgres.rs` and `sqlite.rs`, method by method.
 
 mod binary_copy;
+mod copy_line;
 mod duplicate;
 pub mod entity;
 mod error;

@@ -1,11 +1,12 @@
 //! The load transaction on PostgreSQL: binary COPY, a savepoint per file and per batch.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::{PgConnection, Postgres};
 
 use super::binary_copy::{HEADER, TRAILER, encode_row};
+use super::copy_line::{CopyLine, is_conflict};
 use super::duplicate::{Earlier, set_aside};
 use super::postgres_rows::{StoredRow, cells_of, stored_rows, time, values_of};
 use super::transaction::{LoadTransaction, Mark, roll_up};
@@ -15,8 +16,6 @@ use crate::contract::Contract;
 use crate::manifest::State;
 use crate::reading::Batch;
 
-/// Bytes handed to the backend at once: it works on them while the next are encoded.
-const COPY_CHUNK: usize = 256 << 10;
 /// How often a batch is tried while other transactions commit the same keys.
 const MAX_ROUNDS: usize = 5;
 /// Aggregates per statement.
@@ -25,9 +24,11 @@ const AGGREGATES_AT_ONCE: usize = 20_000;
 pub(super) struct PostgresLoad<'a> {
     store: &'a Store,
     contract: &'a Contract,
-    transaction: sqlx::Transaction<'static, Postgres>,
+    line: CopyLine,
     /// Dropped behind the transaction, whose rollback needs the runtime's context.
     _runtime: tokio::runtime::EnterGuard<'a>,
+    /// Batches that are announced and not yet put. The first of them is being copied.
+    staged: VecDeque<Staged>,
     /// Ids of the devices met so far, by name.
     known: HashMap<String, i32>,
     /// Statements that need no answer: they travel with the next one that does.
@@ -39,8 +40,16 @@ pub(super) struct PostgresLoad<'a> {
     /// Devices that the open file is the first to name.
     registered: Vec<String>,
     loaded: Vec<i64>,
-    copy: String,
-    buffer: Vec<u8>,
+}
+
+/// A batch that is ready to be copied.
+struct Staged {
+    /// Its readings in the order of the table's key, repeats left out.
+    order: Vec<usize>,
+    /// Readings that repeat a key of the batch, with the one that came first.
+    repeats: Vec<(usize, usize)>,
+    /// The COPY's bytes, until it begins.
+    data: Vec<u8>,
 }
 
 impl<'a> PostgresLoad<'a> {
@@ -52,8 +61,9 @@ impl<'a> PostgresLoad<'a> {
         Ok(Self {
             store,
             contract,
-            transaction,
+            line: CopyLine::new(store.runtime.handle().clone(), transaction, copy),
             _runtime: store.runtime.enter(),
+            staged: VecDeque::new(),
             known: HashMap::new(),
             unsent: String::new(),
             file_id: 0,
@@ -61,8 +71,6 @@ impl<'a> PostgresLoad<'a> {
             device_ids: Vec::new(),
             registered: Vec::new(),
             loaded: Vec::new(),
-            copy,
-            buffer: Vec::new(),
         })
     }
 
@@ -73,8 +81,7 @@ impl<'a> PostgresLoad<'a> {
             devices[self.device_ids.len()..].iter().filter(|name| !self.known.contains_key(*name)).cloned().collect();
         if !new.is_empty() {
             self.send("")?;
-            let transaction = &mut self.transaction;
-            let found = self.store.wait(find_or_add_devices(transaction, &new))?;
+            let found = self.ask(async |transaction| find_or_add_devices(transaction, &new).await)?;
             self.registered.extend(found.iter().map(|(name, _)| name.clone()));
             self.known.extend(found);
         }
@@ -87,7 +94,18 @@ impl<'a> PostgresLoad<'a> {
 
     fn stored(&mut self, batch: &Batch, order: &[usize]) -> Result<HashMap<usize, StoredRow>, StoreError> {
         let keys: Vec<_> = order.iter().map(|&i| (i, self.device_ids[batch.readings[i].device as usize])).collect();
-        self.store.wait(stored_rows(&mut self.transaction, self.contract, batch, &keys, self.file_id))
+        let (contract, file_id) = (self.contract, self.file_id);
+        self.ask(async |transaction| stored_rows(transaction, contract, batch, &keys, file_id).await)
+    }
+
+    /// Does `work` in the transaction, once the COPY under way has ended.
+    fn ask<T>(
+        &mut self,
+        work: impl AsyncFnOnce(&mut sqlx::Transaction<'static, Postgres>) -> Result<T, sqlx::Error>,
+    ) -> Result<T, StoreError> {
+        let place = &self.store.place;
+        let transaction = self.line.transaction().map_err(|e| StoreError::classify(place, e))?;
+        self.store.wait(work(transaction))
     }
 
     /// Sends what is unsent, and `statement`, in one message.
@@ -97,37 +115,39 @@ impl<'a> PostgresLoad<'a> {
             return Ok(());
         }
         let text = AssertSqlSafe(std::mem::take(&mut self.unsent));
-        let transaction = &mut self.transaction;
-        self.store.wait(async { sqlx::raw_sql(text).execute(&mut **transaction).await.map(|_| ()) })
+        self.ask(async |transaction| sqlx::raw_sql(text).execute(&mut **transaction).await.map(|_| ()))
     }
 
-    fn copy_in(&mut self, batch: &Batch, order: &[usize]) -> Result<(), sqlx::Error> {
-        let (transaction, buffer) = (&mut self.transaction, &mut self.buffer);
-        let (ids, file_id) = (&self.device_ids, self.file_id);
-        let statement = self.copy.as_str();
-        self.store.runtime.block_on(async {
-            let connection: &mut PgConnection = transaction;
-            let mut copy = connection.copy_in_raw(statement).await?;
-            buffer.clear();
-            buffer.extend_from_slice(HEADER);
-            for &index in order {
-                let reading = &batch.readings[index];
-                let cells = cells_of(batch, reading, self.contract);
-                encode_row(buffer, batch, reading, cells, ids[reading.device as usize], file_id);
-                if buffer.len() >= COPY_CHUNK {
-                    copy.send(buffer.as_slice()).await?;
-                    buffer.clear();
-                }
-            }
-            buffer.extend_from_slice(&TRAILER);
-            copy.send(buffer.as_slice()).await?;
-            copy.finish().await.map(|_| ())
-        })
+    fn encode(&mut self, batch: &Batch, order: &[usize]) -> Vec<u8> {
+        let mut data = self.line.buffer();
+        data.extend_from_slice(HEADER);
+        for &index in order {
+            let reading = &batch.readings[index];
+            let cells = cells_of(batch, reading, self.contract);
+            encode_row(&mut data, batch, reading, cells, self.device_ids[reading.device as usize], self.file_id);
+        }
+        data.extend_from_slice(&TRAILER);
+        data
+    }
+
+    fn start(&mut self, data: Vec<u8>) -> Result<(), StoreError> {
+        let before = std::mem::take(&mut self.unsent);
+        self.line.start(before, data).map_err(|e| StoreError::classify(&self.store.place, e))
+    }
+
+    /// Waits for the end of the COPY under way.
+    fn finish_copy(&mut self) -> Result<(), sqlx::Error> {
+        let copied = self.line.finish();
+        if copied.as_ref().is_ok() || copied.as_ref().is_err_and(is_conflict) {
+            self.unsent.push_str("RELEASE SAVEPOINT batch;");
+        }
+        copied
     }
 }
 
 impl LoadTransaction for PostgresLoad<'_> {
     fn open_file(&mut self, file_id: i64) -> Result<(), StoreError> {
+        self.staged.clear();
         (self.file_id, self.file_open) = (file_id, true);
         self.device_ids.clear();
         self.registered.clear();
@@ -135,30 +155,39 @@ impl LoadTransaction for PostgresLoad<'_> {
         Ok(())
     }
 
+    fn stage(&mut self, batch: &Batch, devices: &[String]) -> Result<(), StoreError> {
+        self.register(devices)?;
+        let (order, repeats) = by_key(batch, &self.device_ids);
+        let data = self.encode(batch, &order);
+        self.staged.push_back(Staged { order, repeats, data });
+        if self.staged.len() == 1 { self.start_next() } else { Ok(()) }
+    }
+
     /// The batch goes in by one COPY. Only when a key exists is that COPY rolled back, the stored keys are looked up
     /// and set aside, and the rest is copied: another transaction may commit more of them meanwhile, hence the rounds.
     fn put(&mut self, batch: &mut Batch, devices: &[String]) -> Result<(), StoreError> {
-        self.register(devices)?;
-        if batch.readings.is_empty() {
-            return Ok(());
-        }
-        let (mut order, repeats) = by_key(batch, &self.device_ids);
+        let Some(Staged { mut order, repeats, .. }) = self.staged.pop_front() else {
+            return Err(StoreError::other(&self.store.place, "a batch came that was not announced"));
+        };
         let mut taken: HashMap<usize, StoredRow> = HashMap::new();
         let mut round = 0;
-        loop {
-            self.send("SAVEPOINT batch")?;
-            match self.copy_in(batch, &order) {
+        while !order.is_empty() {
+            match self.finish_copy() {
                 Ok(()) => break,
-                Err(sqlx::Error::Database(e)) if e.is_unique_violation() && round < MAX_ROUNDS => {
-                    self.send("ROLLBACK TO SAVEPOINT batch")?;
+                Err(e) if is_conflict(&e) && round < MAX_ROUNDS => {
+                    self.send("")?;
                     taken.extend(self.stored(batch, &order)?);
                     order.retain(|index| !taken.contains_key(index));
+                    if !order.is_empty() {
+                        let data = self.encode(batch, &order);
+                        self.start(data)?;
+                    }
                     round += 1;
                 }
                 Err(e) => return Err(StoreError::classify(&self.store.place, e)),
             }
         }
-        self.unsent.push_str("RELEASE SAVEPOINT batch;");
+        self.start_next()?;
         let duplicates = self.duplicates(batch, &taken, &repeats);
         set_aside(batch, duplicates, devices, self.contract);
         Ok(())
@@ -167,13 +196,13 @@ impl LoadTransaction for PostgresLoad<'_> {
     fn put_aggregates(&mut self, aggregates: &Aggregates, devices: &[String]) -> Result<(), StoreError> {
         self.register(devices)?;
         self.send(&format!("DELETE FROM file_aggregates WHERE file_id = {}", self.file_id))?;
-        let (transaction, file_id, ids) = (&mut self.transaction, self.file_id, &self.device_ids);
+        let (file_id, ids) = (self.file_id, self.device_ids.clone());
         let rows = aggregates.rows();
-        self.store.wait(async {
+        self.ask(async |transaction| {
             for rows in rows.chunks(AGGREGATES_AT_ONCE) {
-                insert_aggregates(transaction, file_id, ids, rows).await?;
+                insert_aggregates(transaction, file_id, &ids, rows).await?;
             }
-            Ok::<_, sqlx::Error>(())
+            Ok(())
         })
     }
 
@@ -181,8 +210,8 @@ impl LoadTransaction for PostgresLoad<'_> {
         self.send("")?;
         let statement = AssertSqlSafe(mark.statement("$7::timestamptz"));
         let (loaded, duplicate) = mark.loaded_and_duplicate();
-        let (transaction, file_id) = (&mut self.transaction, self.file_id);
-        let marked = self.store.wait(async {
+        let file_id = self.file_id;
+        let marked = self.ask(async |transaction| {
             sqlx::query(statement)
                 .bind(mark.state.as_str())
                 .bind(mark.tally.total)
@@ -211,6 +240,8 @@ impl LoadTransaction for PostgresLoad<'_> {
         if !std::mem::take(&mut self.file_open) {
             return Ok(());
         }
+        self.line.forget();
+        self.staged.clear();
         // Rolled back with the file that named them first.
         for name in self.registered.drain(..) {
             self.known.remove(&name);
@@ -223,11 +254,21 @@ impl LoadTransaction for PostgresLoad<'_> {
         if !self.loaded.is_empty() {
             self.send(&roll_up(&self.loaded, "least", "greatest"))?;
         }
-        self.store.wait(self.transaction.commit())
+        self.line.commit().map_err(|e| StoreError::classify(&self.store.place, e))
     }
 }
 
 impl PostgresLoad<'_> {
+    fn start_next(&mut self) -> Result<(), StoreError> {
+        match self.staged.front_mut() {
+            Some(next) if !next.order.is_empty() => {
+                let data = std::mem::take(&mut next.data);
+                self.start(data)
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn duplicates(
         &self,
         batch: &Batch,

@@ -38,7 +38,7 @@ async fn apply(db: &DatabaseConnection, contract: &Contract, embedded: bool) -> 
 async fn change(db: &DatabaseTransaction, contract: &Contract, embedded: bool) -> Result<(), Cause> {
     Migrator::up(db, None).await?;
     let columns = columns(db, embedded).await?;
-    for sensor in &contract.sensors {
+    for sensor in by_width(contract) {
         let wanted = column_type(sensor.kind, embedded);
         match columns.get(&sensor.name) {
             None => {
@@ -57,6 +57,18 @@ async fn change(db: &DatabaseTransaction, contract: &Contract, embedded: bool) -
     let statements = readings_view(db, contract, embedded).await?;
     db.execute_unprepared(&statements).await?;
     Ok(())
+}
+
+/// The widest first, so that PostgreSQL, which aligns numbers of 8 bytes, leaves no gaps between them: a smaller table
+/// is a faster one.
+fn by_width(contract: &Contract) -> Vec<&Sensor> {
+    let mut sensors: Vec<&Sensor> = contract.sensors.iter().collect();
+    sensors.sort_by_key(|sensor| match sensor.kind {
+        SensorType::Float | SensorType::Integer => 0,
+        SensorType::Boolean => 1,
+        SensorType::Text => 2,
+    });
+    sensors
 }
 
 /// Whether nothing is left to do.

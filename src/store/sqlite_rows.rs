@@ -66,6 +66,6 @@ pub(super) fn value_ref(cell: Cell, batch: &Batch) -> ValueRef<'_> {
         Cell::Float(v) => ValueRef::Real(v),
         Cell::Integer(v) => ValueRef::Integer(v),
         Cell::Boolean(v) => ValueRef::Integer(i64::from(v)),
-        Cell::Text(start, len) => ValueRef::Text(&batch.text.as_bytes()[start..start + len]),
+        Cell::Text(start, len) => ValueRef::Text(batch.text_of(start, len).as_bytes()),
     }
 }

@@ -14,6 +14,15 @@ pub trait LoadTransaction {
     /// When the database is away.
     fn open_file(&mut self, file_id: i64) -> Result<(), StoreError>;
 
+    /// Announces a batch, in the order in which they will be `put`: what can be done before the one ahead of it is
+    /// through may begin.
+    ///
+    /// # Errors
+    /// As for `put`.
+    fn stage(&mut self, _batch: &Batch, _devices: &[String]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Inserts the readings of `batch` into `iot_raw_data`, and moves those whose key exists to its rejections.
     ///
     /// # Errors

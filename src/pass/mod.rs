@@ -3,13 +3,15 @@
 //! A thread of its own parses and validates while the calling thread feeds the sinks, so that the work hides behind
 //! the database. Memory is bounded by the batches under way, whatever the size of the file.
 
+mod ahead;
+
 use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, atomic::AtomicBool, atomic::Ordering};
+use std::sync::{Mutex, atomic::AtomicBool, atomic::Ordering};
+use std::thread::Scope;
 
-use sha2::{Digest, Sha256};
+use ahead::ReadAhead;
 
-use crate::config::hex;
 use crate::contract::Contract;
 use crate::error::Error;
 use crate::parse::{Problem, RowReader};
@@ -19,9 +21,9 @@ use crate::source::Compression;
 use crate::validate::{FileRejection, Layout, Validator};
 
 /// A batch is handed over when it weighs this many bytes.
-const BATCH_BYTES: usize = 4 << 20;
-/// Batches between the two threads; with one in each thread's hands, four exist.
-const BATCHES_UNDER_WAY: usize = 2;
+const BATCH_BYTES: usize = 3 << 20;
+/// Batches between the two threads; with one in the parser's hands and two in those of the sinks, four exist.
+const BATCHES_UNDER_WAY: usize = 1;
 
 /// A file with a line longer than this, in bytes, is refused whole: a line that never ends would fill the disk twice.
 const LONGEST_LINE: usize = 64 << 20;
@@ -76,7 +78,7 @@ pub fn run(input: PassInput<'_>, contract: &Contract, sinks: &mut [&mut dyn Sink
     let spare = Mutex::new(Vec::new());
     let (expected, max_rejected_ratio) = (input.expected_sha256.to_owned(), input.max_rejected_ratio);
     let tally = std::thread::scope(|scope| {
-        let reader = scope.spawn(|| read(input, contract, &sender_of(sender), &spare));
+        let reader = scope.spawn(|| read(scope, input, contract, &sender_of(sender), &spare));
         let fed = feed(receiver, sinks, max_rejected_ratio, &spare);
         let sha256 = match reader.join() {
             Ok(result) => result,
@@ -122,19 +124,9 @@ fn feed(
 ) -> Result<Tally, Error> {
     let (mut tally, mut rejected_bytes) = (Tally::default(), 0);
     let mut devices: Vec<String> = Vec::new();
-    for message in receiver {
-        let mut batch = match message {
-            Message::Header(header) => {
-                for sink in sinks.iter_mut() {
-                    sink.begin(&header)?;
-                }
-                continue;
-            }
-            Message::Batch(batch) => batch,
-        };
-        devices.append(&mut batch.new_devices);
-        for sink in sinks.iter_mut() {
-            sink.take(&mut batch, &devices)?;
+    let mut give = |mut batch: Batch, devices: &[String], sinks: &mut [&mut dyn Sink]| {
+        for sink in sinks {
+            sink.take(&mut batch, devices)?;
         }
         tally.count(&batch);
         rejected_bytes += batch.rejections.iter().map(|rejection| rejection.position.len).sum::<usize>();
@@ -145,6 +137,24 @@ fn feed(
         if let Ok(mut spare) = spare.lock() {
             spare.push(batch);
         }
+        Ok::<(), Error>(())
+    };
+    // A batch is given when the one behind it is there: the database works on the one while the other is prepared.
+    let mut held: Option<Batch> = None;
+    for message in receiver {
+        match message {
+            Message::Header(header) => sinks.iter_mut().try_for_each(|sink| sink.begin(&header))?,
+            Message::Batch(mut batch) => {
+                devices.append(&mut batch.new_devices);
+                sinks.iter_mut().try_for_each(|sink| sink.offer(&batch, &devices))?;
+                if let Some(earlier) = held.replace(batch) {
+                    give(earlier, &devices, sinks)?;
+                }
+            }
+        }
+    }
+    if let Some(last) = held {
+        give(last, &devices, sinks)?;
     }
     Ok(tally)
 }
@@ -167,15 +177,14 @@ impl Tally {
 }
 
 /// Parses and validates to the end of the file; gives the hash of its bytes.
-fn read(
-    input: PassInput<'_>,
+fn read<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    input: PassInput<'scope>,
     contract: &Contract,
     send: &dyn Fn(Message) -> bool,
     spare: &Mutex<Vec<Batch>>,
 ) -> Result<String, Error> {
-    let hash = Arc::new(Mutex::new(Sha256::new()));
-    let hashed = HashingReader { inner: input.reader, hash: Arc::clone(&hash) };
-    let plain = input.compression.decode(hashed).map_err(unreadable)?;
+    let plain = ReadAhead::begin(scope, input.reader, input.compression).map_err(unreadable)?;
     let mut rows = RowReader::new(plain, contract.csv.delimiter, contract.csv.skip_lines);
     let header = rows.header().map_err(unreadable)?.ok_or_else(|| {
         Error::Refused(FileRejection { rule: Rule::Empty, message: "the file has no header".to_owned() })
@@ -206,8 +215,7 @@ fn read(
         }
     }
     send(Message::Batch(batch));
-    let digest = hash.lock().map(|h| h.clone().finalize()).unwrap_or_default();
-    Ok(hex(&digest))
+    Ok(rows.into_reader().sha256())
 }
 
 /// A read that fails halfway: broken compression is the file's fault, anything else the surroundings'.
@@ -225,21 +233,5 @@ fn unreadable(source: io::Error) -> Error {
             })
         }
         _ => Error::Source { path: "the file".into(), source },
-    }
-}
-
-/// Hashes what passes through it.
-struct HashingReader<R> {
-    inner: R,
-    hash: Arc<Mutex<Sha256>>,
-}
-
-impl<R: Read> Read for HashingReader<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.inner.read(buffer)?;
-        if let Ok(mut hash) = self.hash.lock() {
-            hash.update(&buffer[..n]);
-        }
-        Ok(n)
     }
 }
