@@ -20,10 +20,13 @@ use crate::sink::Sink;
 use crate::source::Compression;
 use crate::validate::{FileRejection, Layout, Validator};
 
-/// A batch is handed over when it weighs this many bytes.
+/// A batch is handed over when it weighs this many bytes, or the pass's share of [`SHARED_BYTES`]: enough for a COPY to
+/// cost little beside its rows, few enough for a conflict to cost little too.
 const BATCH_BYTES: usize = 3 << 20;
-/// Batches between the two threads; with one in the parser's hands and two in those of the sinks, four exist.
-const BATCHES_UNDER_WAY: usize = 1;
+/// What the batches of all passes of the process weigh, a batch each.
+const SHARED_BYTES: usize = 4 << 20;
+/// Batches that wait between the two threads: none. One is in the parser's hands and two are in those of the sinks.
+const BATCHES_UNDER_WAY: usize = 0;
 
 /// A file with a line longer than this, in bytes, is refused whole: a line that never ends would fill the disk twice.
 const LONGEST_LINE: usize = 64 << 20;
@@ -44,6 +47,8 @@ pub struct PassInput<'a> {
     pub expected_sha256: &'a str,
     /// Share of bad rows, 0 to 1, above which the file is refused.
     pub max_rejected_ratio: f64,
+    /// Passes that this process does at once: they share its memory.
+    pub passes: usize,
     /// Set when the pass should end early, rolled back.
     pub stop: &'a AtomicBool,
 }
@@ -197,6 +202,7 @@ fn read<'scope>(
     let layout = Layout::bind(contract, &header.names, input.file_name).map_err(Error::Refused)?;
     let mut validator = Validator::new(contract, layout, input.discovered_at);
     let mut batch = Batch::default();
+    let batch_bytes = BATCH_BYTES.min(SHARED_BYTES / input.passes.max(1));
     let mut listening = send(Message::Header(header.bytes));
     let mut line_bytes = 0;
     while listening && let Some(row) = rows.next_row().map_err(unreadable)? {
@@ -206,7 +212,7 @@ fn read<'scope>(
             return Err(Error::Refused(FileRejection { rule: Rule::TooLong, message }));
         }
         validator.judge(&row, &mut batch);
-        if batch.weight() >= BATCH_BYTES {
+        if batch.weight() >= batch_bytes {
             if input.stop.load(Ordering::Relaxed) {
                 return Err(Error::Stopped);
             }

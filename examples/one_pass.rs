@@ -1,0 +1,66 @@
+//! One pass over one file by the built-in contract, without a database: something to hold a profiler to.
+//!
+//! `cargo run --release --example one_pass -- data/telemetry_1_00000.csv`
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::{Context, ensure};
+use iotpipe::config::Config;
+use iotpipe::error::Error;
+use iotpipe::pass::{self, PassInput, Tally};
+use iotpipe::reading::Batch;
+use iotpipe::sink::{AggregateSink, Sink};
+use iotpipe::source::{Compression, sha256_of};
+
+/// 2027-01-15 08:00 UTC: "now" is fixed, so that a file gets the same verdicts on every day.
+const DISCOVERED_AT: i64 = 1_800_000_000_000_000;
+
+/// Keeps nothing.
+#[derive(Default)]
+struct CountingSink {
+    rows: i64,
+}
+
+impl Sink for CountingSink {
+    fn begin(&mut self, _header: &[u8]) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn take(&mut self, batch: &mut Batch, _devices: &[String]) -> Result<(), Error> {
+        self.rows += (batch.readings.len() + batch.rejections.len()) as i64;
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// Takes the file at `path` through parse, validate and aggregate.
+pub fn one_pass(path: &Path) -> anyhow::Result<Tally> {
+    let contract = Config::from_text("", None).map_err(anyhow::Error::msg)?.contract;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let input = PassInput {
+        reader: Box::new(File::open(path)?),
+        compression: Compression::of(&name),
+        file_name: &name,
+        discovered_at: DISCOVERED_AT,
+        expected_sha256: &sha256_of(path)?,
+        max_rejected_ratio: 1.0,
+        passes: 1,
+        stop: &AtomicBool::new(false),
+    };
+    let (mut counting, mut aggregates) = (CountingSink::default(), AggregateSink::new(&contract));
+    let tally = pass::run(input, &contract, &mut [&mut counting, &mut aggregates])?;
+    ensure!(counting.rows >= tally.total, "{} rows reached the sinks, the tally is {tally:?}", counting.rows);
+    ensure!(tally.loaded == 0 || !aggregates.aggregates.rows().is_empty(), "no aggregates of {tally:?}");
+    Ok(tally)
+}
+
+fn main() -> anyhow::Result<()> {
+    let path = std::env::args_os().nth(1).context("which file?")?;
+    println!("{:?}", one_pass(Path::new(&path))?);
+    Ok(())
+}
