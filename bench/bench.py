@@ -267,13 +267,28 @@ ROWS_OF_THE_TABLE = {"postgres": postgres_rows, "polars": postgres_rows, "worker
                      "small-files": small_files, "memory": memory, "latency": latency, "scan": scan, "overview": overview}
 
 
+WHY = """
+## Why `run` into PostgreSQL takes what it takes
+A file is all or nothing, so it goes in by one transaction, and a transaction is one session of the server. The rows `limits` show
+what such a session takes when the program has nothing left to do: the same rows, ready in PostgreSQL's binary form, sorted as `run`
+sorts them. `run` does all the rest (two hashes, parsing, checks, duplicates, aggregates, manifest, fsync, move) while the session
+works, and is over little later. Most of the session's own time is the upkeep of the key `(device_id, ts)` and of the BRIN index,
+row by row: compare the same rows without them. It can't be had cheaper while the table is in use: rows in the order of the
+key would save some, but devices send in the order of time; an index built behind the copy would lock the table, and could not tell
+which rows are duplicates before all are in; several sessions for one file would show some of it before the rest.
+
+Several files go in by several sessions. On two cores these then share the processor with the program and with the server's own
+writers; two sessions with ready rows at once, in the last row of `limits`, are the limit there.
+"""
+
+
 def write(bench, program):
     lines = ["# Performance", "", "Printed by `make bench`: medians of whole processes, each pair run by turns in one session, on a database",
              "made anew for each sample. Ratios are against what is named; absolute times mean little.", "",
              describe(bench.postgres.version(), ROUNDS, SCALE), "", "| | what | result (target) | met | in detail |", "|---|---|---|---|---|"]
     lines += [f"| {name} | {what} | {result} | { {True: 'yes', False: '**no**', None: ''}[met] } | {detail} |" for name, what, result, met, detail in bench.results]
     target = ROOT / "docs" / "performance.md" if SCALE == 1 and not ONLY else WORK / "performance.md"
-    target.write_text("\n".join(lines) + "\n")
+    target.write_text("\n".join(lines) + "\n" + WHY)
     print(f"written to {target.relative_to(ROOT)}")
 
 

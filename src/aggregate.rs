@@ -113,7 +113,7 @@ impl Aggregates {
                 last = (key, self.place(key));
             }
             for (offset, (sensor, _)) in self.sensors.iter().enumerate() {
-                if let Some(value) = batch.cells[reading.cells + sensor].as_f64() {
+                if let Some(value) = batch.cells[reading.cells as usize + sensor].as_f64() {
                     self.stats[last.1 + offset].add(value);
                 }
             }

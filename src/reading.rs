@@ -77,9 +77,9 @@ pub struct Position {
     /// Physical line on which the row begins, from 1.
     pub line: u64,
     /// Start of the row's bytes in [`Batch::bytes`].
-    pub start: usize,
+    pub start: u32,
     /// Length in bytes, line ending excluded.
-    pub len: usize,
+    pub len: u32,
 }
 
 /// One value of a reading.
@@ -117,7 +117,7 @@ pub struct Reading {
     /// Microseconds since 1970-01-01 UTC.
     pub ts: i64,
     /// Index of the first cell.
-    pub cells: usize,
+    pub cells: u32,
     /// Line and bytes.
     pub position: Position,
 }
@@ -167,7 +167,24 @@ pub struct Batch {
 impl Batch {
     /// The bytes of the row at `position`.
     pub fn row(&self, position: Position) -> &[u8] {
-        &self.bytes[position.start..position.start + position.len]
+        &self.bytes[position.start as usize..][..position.len as usize]
+    }
+
+    /// The cells of `reading`, of which its contract has `sensors`.
+    pub fn cells_of(&self, reading: &Reading, sensors: usize) -> &[Cell] {
+        &self.cells[reading.cells as usize..][..sensors]
+    }
+
+    /// An empty batch with room for as much as this one holds, and not for much more: rows of one file weigh about the
+    /// same, and doubled memory would be wasted in each batch.
+    pub fn empty_alike(&self) -> Batch {
+        let room = |len: usize| len + len / 16;
+        Batch {
+            readings: Vec::with_capacity(room(self.readings.len())),
+            cells: Vec::with_capacity(room(self.cells.len())),
+            bytes: Vec::with_capacity(room(self.bytes.len())),
+            ..Batch::default()
+        }
     }
 
     /// The text of a cell [`Cell::Text`].

@@ -121,7 +121,7 @@ impl<'a> Validator<'a> {
 
     /// Puts `row` into `batch`, as a reading or as a rejection.
     pub fn judge(&mut self, row: &RawRow<'_>, batch: &mut Batch) {
-        let position = Position { line: row.line, start: batch.bytes.len(), len: row.bytes.len() };
+        let position = Position { line: row.line, start: batch.bytes.len() as u32, len: row.bytes.len() as u32 };
         batch.bytes.extend_from_slice(row.bytes);
         if row.continuation {
             batch.rejections.push(Rejection { position, reasons: Vec::new(), verdict: Verdict::Continuation });
@@ -132,7 +132,7 @@ impl<'a> Validator<'a> {
         if let Some(reason) = self.malformed(row) {
             reasons.push(reason);
         } else if let Some((device, ts)) = self.read(row, batch, &mut reasons) {
-            batch.readings.push(Reading { device, ts, cells, position });
+            batch.readings.push(Reading { device, ts, cells: cells as u32, position });
             return;
         }
         batch.cells.truncate(cells);

@@ -109,7 +109,8 @@ impl Drop for Renewal {
     }
 }
 
-/// Frees the files of workers of this machine that are no more, so that a crash costs no wait for their lease.
+/// Frees the files of workers of this machine that are no more, so that a crash costs no wait for their lease; and those
+/// of `worker` itself, which has none in hand when it calls: it could not let go of them while the database was away.
 ///
 /// # Errors
 /// When the database can't be asked.
@@ -119,7 +120,7 @@ pub fn release_dead(store: &Store, worker: &str) -> Result<(), StoreError> {
         store.query(async |db| Entity::find().filter(Column::ClaimedBy.is_not_null()).all(db).await)?;
     for file in claimed {
         let Some(holder) = &file.claimed_by else { continue };
-        if lives_elsewhere_or_still(holder, place) {
+        if holder != worker && lives_elsewhere_or_still(holder, place) {
             continue;
         }
         store.query(async |db| {

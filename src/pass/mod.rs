@@ -14,7 +14,7 @@ use ahead::ReadAhead;
 
 use crate::contract::Contract;
 use crate::error::Error;
-use crate::parse::{Problem, RowReader};
+use crate::parse::{Problem, RawRow, RowReader};
 use crate::reading::{Batch, Rule, Verdict};
 use crate::sink::Sink;
 use crate::source::Compression;
@@ -84,7 +84,7 @@ pub fn run(input: PassInput<'_>, contract: &Contract, sinks: &mut [&mut dyn Sink
     let (expected, max_rejected_ratio) = (input.expected_sha256.to_owned(), input.max_rejected_ratio);
     let tally = std::thread::scope(|scope| {
         let reader = scope.spawn(|| read(scope, input, contract, &sender_of(sender), &spare));
-        let fed = feed(receiver, sinks, max_rejected_ratio, &spare);
+        let fed = feed(receiver, sinks, &spare);
         let sha256 = match reader.join() {
             Ok(result) => result,
             Err(panic) => std::panic::resume_unwind(panic),
@@ -121,23 +121,14 @@ fn refuse_when_too_many(max_rejected_ratio: f64, tally: &Tally) -> Result<(), Er
     Ok(())
 }
 
-fn feed(
-    receiver: Receiver<Message>,
-    sinks: &mut [&mut dyn Sink],
-    max_rejected_ratio: f64,
-    spare: &Mutex<Vec<Batch>>,
-) -> Result<Tally, Error> {
-    let (mut tally, mut rejected_bytes) = (Tally::default(), 0);
+fn feed(receiver: Receiver<Message>, sinks: &mut [&mut dyn Sink], spare: &Mutex<Vec<Batch>>) -> Result<Tally, Error> {
+    let mut tally = Tally::default();
     let mut devices: Vec<String> = Vec::new();
     let mut give = |mut batch: Batch, devices: &[String], sinks: &mut [&mut dyn Sink]| {
         for sink in sinks {
             sink.take(&mut batch, devices)?;
         }
         tally.count(&batch);
-        rejected_bytes += batch.rejections.iter().map(|rejection| rejection.position.len).sum::<usize>();
-        if rejected_bytes > ENOUGH_REJECTED {
-            refuse_when_too_many(max_rejected_ratio, &tally)?;
-        }
         batch.clear();
         if let Ok(mut spare) = spare.lock() {
             spare.push(batch);
@@ -181,6 +172,38 @@ impl Tally {
     }
 }
 
+/// Tells when a file need not be read on. By its rows, not by batches: the verdict must not depend on their size.
+struct Patience {
+    max_rejected_ratio: f64,
+    line_bytes: usize,
+    rejected_bytes: usize,
+    seen: Tally,
+}
+
+impl Patience {
+    fn with(max_rejected_ratio: f64) -> Self {
+        Self { max_rejected_ratio, line_bytes: 0, rejected_bytes: 0, seen: Tally::default() }
+    }
+
+    fn after(&mut self, row: &RawRow<'_>, rejected: bool) -> Result<(), Error> {
+        self.seen.total += i64::from(!row.continuation);
+        if !rejected {
+            return Ok(());
+        }
+        self.line_bytes = if row.continuation { self.line_bytes + row.bytes.len() } else { 0 };
+        if self.line_bytes > LONGEST_LINE {
+            let message = format!("line {} is longer than {} MiB: is this a text file?", row.line, LONGEST_LINE >> 20);
+            return Err(Error::Refused(FileRejection { rule: Rule::TooLong, message }));
+        }
+        self.seen.rejected += i64::from(!row.continuation);
+        self.rejected_bytes += row.bytes.len();
+        if self.rejected_bytes > ENOUGH_REJECTED {
+            refuse_when_too_many(self.max_rejected_ratio, &self.seen)?;
+        }
+        Ok(())
+    }
+}
+
 /// Parses and validates to the end of the file; gives the hash of its bytes.
 fn read<'scope>(
     scope: &'scope Scope<'scope, '_>,
@@ -204,19 +227,16 @@ fn read<'scope>(
     let mut batch = Batch::default();
     let batch_bytes = BATCH_BYTES.min(SHARED_BYTES / input.passes.max(1));
     let mut listening = send(Message::Header(header.bytes));
-    let mut line_bytes = 0;
+    let mut patience = Patience::with(input.max_rejected_ratio);
     while listening && let Some(row) = rows.next_row().map_err(unreadable)? {
-        line_bytes = if row.continuation { line_bytes + row.bytes.len() } else { 0 };
-        if line_bytes > LONGEST_LINE {
-            let message = format!("line {} is longer than {} MiB: is this a text file?", row.line, LONGEST_LINE >> 20);
-            return Err(Error::Refused(FileRejection { rule: Rule::TooLong, message }));
-        }
+        let rejections = batch.rejections.len();
         validator.judge(&row, &mut batch);
+        patience.after(&row, batch.rejections.len() > rejections)?;
         if batch.weight() >= batch_bytes {
             if input.stop.load(Ordering::Relaxed) {
                 return Err(Error::Stopped);
             }
-            let next = spare.lock().ok().and_then(|mut s| s.pop()).unwrap_or_default();
+            let next = spare.lock().ok().and_then(|mut s| s.pop()).unwrap_or_else(|| batch.empty_alike());
             listening = send(Message::Batch(std::mem::replace(&mut batch, next)));
         }
     }

@@ -96,7 +96,7 @@ impl<'a> AuditSink<'a> {
             let name = &self.contract.sensors[sensor].name;
             self.findings.add(format!("line {line}: the database has another {name} than the file ({device})"));
         }
-        let cells = &batch.cells[reading.cells..reading.cells + self.contract.sensors.len()];
+        let cells = batch.cells_of(reading, self.contract.sensors.len());
         self.checksum = self.checksum.wrapping_add(hash_of(line, device, reading.ts, cells, batch));
     }
 }

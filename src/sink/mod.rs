@@ -1,4 +1,5 @@
-//! Where the rows of a pass go. A sink has three verbs and takes part in the pass's commit.
+//! Where the rows of a pass go. A sink has three verbs, and a fourth where it can begin early; it takes part in the pass's
+//! commit.
 
 mod aggregates;
 mod audit;

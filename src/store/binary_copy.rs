@@ -1,5 +1,6 @@
 //! Readings in PostgreSQL's binary COPY form (its manual, COPY, "Binary Format").
 
+use crate::contract::{Contract, Sensor, SensorType};
 use crate::reading::{Batch, Cell, Reading};
 
 /// PostgreSQL counts its microseconds from 2000-01-01 UTC.
@@ -32,6 +33,16 @@ pub(super) fn encode_row(
             Cell::Text(start, len) => field(buffer, batch.text_of(start, len).as_bytes()),
         }
     }
+}
+
+/// Bytes of a tuple, its text left out.
+pub(super) fn row_bytes(contract: &Contract) -> usize {
+    let sensor = |sensor: &Sensor| match sensor.kind {
+        SensorType::Float | SensorType::Integer => 12,
+        SensorType::Boolean => 5,
+        SensorType::Text => 4,
+    };
+    2 + (4 + 4) + 3 * (4 + 8) + contract.sensors.iter().map(sensor).sum::<usize>()
 }
 
 fn field(buffer: &mut Vec<u8>, bytes: &[u8]) {

@@ -5,16 +5,16 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::{PgConnection, Postgres};
 
-use super::binary_copy::{HEADER, TRAILER, encode_row};
+use super::binary_copy::{HEADER, TRAILER, encode_row, row_bytes};
 use super::copy_line::{CopyLine, is_conflict};
 use super::duplicate::{Earlier, set_aside};
-use super::postgres_rows::{StoredRow, cells_of, stored_rows, time, values_of};
+use super::postgres_rows::{StoredRow, stored_rows, time, values_of};
 use super::transaction::{LoadTransaction, Mark, roll_up};
 use super::{Store, StoreError};
 use crate::aggregate::{AggregateRow, Aggregates};
 use crate::contract::Contract;
 use crate::manifest::State;
-use crate::reading::Batch;
+use crate::reading::{Batch, Reading};
 
 /// How often a batch is tried while other transactions commit the same keys.
 const MAX_ROUNDS: usize = 5;
@@ -120,10 +120,11 @@ impl<'a> PostgresLoad<'a> {
 
     fn encode(&mut self, batch: &Batch, order: &[usize]) -> Vec<u8> {
         let mut data = self.line.buffer();
+        data.reserve_exact(HEADER.len() + order.len() * row_bytes(self.contract) + TRAILER.len());
         data.extend_from_slice(HEADER);
         for &index in order {
             let reading = &batch.readings[index];
-            let cells = cells_of(batch, reading, self.contract);
+            let cells = batch.cells_of(reading, self.contract.sensors.len());
             encode_row(&mut data, batch, reading, cells, self.device_ids[reading.device as usize], self.file_id);
         }
         data.extend_from_slice(&TRAILER);
@@ -292,22 +293,18 @@ impl PostgresLoad<'_> {
 
 /// Readings in the order of the table's key, and those that repeat a key within the batch with the one that came first.
 fn by_key(batch: &Batch, ids: &[i32]) -> (Vec<usize>, Vec<(usize, usize)>) {
-    let key = |i: usize| (ids[batch.readings[i].device as usize], batch.readings[i].ts);
-    let mut order: Vec<usize> = (0..batch.readings.len()).collect();
-    order.sort_unstable_by_key(|&i| (key(i), i));
+    let key = |(i, r): (usize, &Reading)| (ids[r.device as usize], r.ts, i);
+    let mut keyed: Vec<(i32, i64, usize)> = batch.readings.iter().enumerate().map(key).collect();
+    keyed.sort_unstable();
     let mut repeats = Vec::new();
-    let mut first: Option<usize> = None;
-    order.retain(|&i| match first {
-        Some(f) if key(f) == key(i) => {
-            repeats.push((i, f));
-            false
+    keyed.dedup_by(|later, first| {
+        let same = (later.0, later.1) == (first.0, first.1);
+        if same {
+            repeats.push((later.2, first.2));
         }
-        _ => {
-            first = Some(i);
-            true
-        }
+        same
     });
-    (order, repeats)
+    (keyed.into_iter().map(|(_, _, i)| i).collect(), repeats)
 }
 
 /// Names with their ids.

@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, Row, ValueRef};
 use super::binary_copy::encode_cell;
 use super::duplicate::Earlier;
 use crate::contract::Contract;
-use crate::reading::{Batch, Cell, Reading};
+use crate::reading::Batch;
 
 /// A row of the table, its values in PostgreSQL's binary form.
 pub(super) struct StoredRow {
@@ -70,12 +70,8 @@ pub(super) async fn stored_rows(
 
 /// The values of a reading in PostgreSQL's binary form.
 pub(super) fn values_of(batch: &Batch, index: usize, contract: &Contract) -> Vec<Option<Vec<u8>>> {
-    cells_of(batch, &batch.readings[index], contract).iter().map(|cell| encode_cell(*cell, batch)).collect()
-}
-
-/// The cells of a reading.
-pub(super) fn cells_of<'b>(batch: &'b Batch, reading: &Reading, contract: &Contract) -> &'b [Cell] {
-    &batch.cells[reading.cells..reading.cells + contract.sensors.len()]
+    let cells = batch.cells_of(&batch.readings[index], contract.sensors.len());
+    cells.iter().map(|cell| encode_cell(*cell, batch)).collect()
 }
 
 /// A time as PostgreSQL takes it, from microseconds since 1970-01-01 UTC.

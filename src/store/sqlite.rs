@@ -73,7 +73,7 @@ impl<'a> SqliteLoad<'a> {
         for index in order {
             let reading = &batch.readings[index];
             let device_id = self.device_ids[reading.device as usize];
-            let cells = &batch.cells[reading.cells..reading.cells + self.contract.sensors.len()];
+            let cells = batch.cells_of(reading, self.contract.sensors.len());
             if insert_row(&mut statement, device_id, reading.ts, self.file_id, reading.position.line, cells, batch)?
                 == 0
                 && let Some(earlier) =

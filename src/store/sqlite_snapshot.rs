@@ -58,7 +58,7 @@ impl Snapshot for SqliteSnapshot {
         let mut found = Vec::new();
         for (index, reading) in batch.readings.iter().enumerate() {
             let Some(&id) = devices.get(reading.device as usize).and_then(|name| self.ids.get(name)) else { continue };
-            let cells = &batch.cells[reading.cells..reading.cells + self.width];
+            let cells = batch.cells_of(reading, self.width);
             // No file has this identity: every row is given with the name of its file.
             let earlier = self.rows.find(&self.connection, 0, (id, reading.ts), cells, batch);
             found.extend(earlier.map_err(|e| StoreError::classify(&self.place, e))?.map(|earlier| (index, earlier)));

@@ -100,6 +100,27 @@ fn loop_carries_on_across_outages() {
     all_is_there(&world, 7, 700);
 }
 
+/// The claim on the file in hand can't be given back while the database is away: it is not waited for.
+#[test]
+fn away_for_longer_than_the_worker_tries_to_let_go() {
+    let world = world();
+    let proxy = Proxy::to(world.url());
+    world.file("large.csv", telemetry("pump-1", START, ROWS));
+    let mut command = world.command(&["loop", "--interval", "1s"]);
+    let child = command.env("DATABASE_URL", proxy.url()).stderr(std::process::Stdio::null()).spawn().unwrap();
+    let running = crate::support::Running { child };
+    eventually(PATIENCE, "the file to be in hand", || {
+        world.number("SELECT count(*) FROM manifest WHERE claimed_by IS NOT NULL") == 1
+    });
+    proxy.cut();
+    std::thread::sleep(Duration::from_secs(12));
+    assert_eq!(world.number("SELECT count(*) FROM manifest WHERE claimed_by IS NOT NULL"), 1, "nobody could let go");
+    proxy.mend();
+    eventually(PATIENCE, "the file", || world.stored() == i64::from(ROWS) && world.files("data").is_empty());
+    assert_eq!(running.stop(rustix::process::Signal::TERM, Duration::from_secs(10)), Some(0));
+    all_is_there(&world, 1, i64::from(ROWS));
+}
+
 /// The server itself dies and recovers while a file is loaded.
 #[test]
 fn the_server_crashes_during_a_load() {
