@@ -271,14 +271,15 @@ WHY = """
 ## Why `run` into PostgreSQL takes what it takes
 A file is all or nothing, so it goes in by one transaction, and a transaction is one session of the server. The rows `limits` show
 what such a session takes when the program has nothing left to do: the same rows, ready in PostgreSQL's binary form, sorted as `run`
-sorts them. `run` does all the rest (two hashes, parsing, checks, duplicates, aggregates, manifest, fsync, move) while the session
-works, and is over little later. Most of the session's own time is the upkeep of the key `(device_id, ts)` and of the BRIN index,
-row by row: compare the same rows without them. It can't be had cheaper while the table is in use: rows in the order of the
-key would save some, but devices send in the order of time; an index built behind the copy would lock the table, and could not tell
-which rows are duplicates before all are in; several sessions for one file would show some of it before the rest.
+sorts them, in two COPYs. No single session can do better, and most of its time is the upkeep of the key `(device_id, ts)` and of
+the BRIN index, row by row: compare the same rows without them. It could be had cheaper only where the table is not in use: rows in
+the order of the key would save some, but devices send in the order of time; an index built behind the copy would lock the
+table, and could not tell which rows are duplicates before all are in; several sessions for one file would show some of it
+before the rest.
 
-Several files go in by several sessions. On two cores these then share the processor with the program and with the server's own
-writers; two sessions with ready rows at once, in the last row of `limits`, are the limit there.
+What `run` takes beyond that is not at the limit yet: it reads the file once more for `scan`, begins a COPY within a savepoint for
+each batch, so that a duplicate costs one batch and not the file, and shares two cores with the server's session and its writers.
+Several files go in by several sessions; their limit is in the last row of `limits`.
 """
 
 
