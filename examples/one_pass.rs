@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use anyhow::{Context, ensure};
 use iotpipe::config::Config;
 use iotpipe::error::Error;
-use iotpipe::pass::{self, PassInput, Tally};
+use iotpipe::pass::{self, BatchMemory, PassInput, Tally};
 use iotpipe::reading::Batch;
 use iotpipe::sink::{AggregateSink, Sink};
 use iotpipe::source::{Compression, sha256_of};
@@ -49,7 +49,7 @@ pub fn one_pass(path: &Path) -> anyhow::Result<Tally> {
         discovered_at: DISCOVERED_AT,
         expected_sha256: &sha256_of(path)?,
         max_rejected_ratio: 1.0,
-        passes: 1,
+        memory: &BatchMemory::small(),
         stop: &AtomicBool::new(false),
     };
     let (mut counting, mut aggregates) = (CountingSink::default(), AggregateSink::new(&contract));

@@ -147,6 +147,9 @@ pub enum Verdict {
     Continuation,
 }
 
+/// What the allocator needs for a reason's three texts beside their bytes, about.
+const REASON_OVERHEAD: usize = 3 * 24;
+
 /// Some consecutive rows of one file: the unit in which a pass hands rows to its sinks.
 #[derive(Debug, Default)]
 pub struct Batch {
@@ -162,9 +165,19 @@ pub struct Batch {
     pub bytes: Vec<u8>,
     /// Names of devices first met in this batch; they continue the pass's list.
     pub new_devices: Vec<String>,
+    /// Memory that the rejected rows take beside their bytes.
+    rejected: usize,
 }
 
 impl Batch {
+    /// Adds a bad row.
+    pub fn reject(&mut self, rejection: Rejection) {
+        let text = |r: &Reason| r.column.len() + r.value.len() + r.message.len();
+        let texts: usize = rejection.reasons.iter().map(|r| REASON_OVERHEAD + text(r)).sum();
+        self.rejected += size_of::<Rejection>() + rejection.reasons.capacity() * size_of::<Reason>() + texts;
+        self.rejections.push(rejection);
+    }
+
     /// The bytes of the row at `position`.
     pub fn row(&self, position: Position) -> &[u8] {
         &self.bytes[position.start as usize..][..position.len as usize]
@@ -175,14 +188,12 @@ impl Batch {
         &self.cells[reading.cells as usize..][..sensors]
     }
 
-    /// An empty batch with room for as much as this one holds, and not for much more: rows of one file weigh about the
-    /// same, and doubled memory would be wasted in each batch.
-    pub fn empty_alike(&self) -> Batch {
-        let room = |len: usize| len + len / 16;
+    /// An empty batch that can weigh `bytes` without asking for more memory, whatever its rows look like.
+    pub fn with_room(bytes: usize) -> Batch {
         Batch {
-            readings: Vec::with_capacity(room(self.readings.len())),
-            cells: Vec::with_capacity(room(self.cells.len())),
-            bytes: Vec::with_capacity(room(self.bytes.len())),
+            readings: Vec::with_capacity(bytes / size_of::<Reading>()),
+            cells: Vec::with_capacity(bytes / size_of::<Cell>()),
+            bytes: Vec::with_capacity(bytes),
             ..Batch::default()
         }
     }
@@ -196,6 +207,7 @@ impl Batch {
     pub fn clear(&mut self) {
         self.readings.clear();
         self.rejections.clear();
+        self.rejected = 0;
         self.cells.clear();
         self.text.clear();
         self.bytes.clear();
@@ -208,6 +220,6 @@ impl Batch {
             + self.cells.len() * size_of::<Cell>()
             + self.text.len()
             + self.bytes.len()
-            + self.rejections.len() * 256
+            + self.rejected
     }
 }

@@ -124,7 +124,7 @@ impl<'a> Validator<'a> {
         let position = Position { line: row.line, start: batch.bytes.len() as u32, len: row.bytes.len() as u32 };
         batch.bytes.extend_from_slice(row.bytes);
         if row.continuation {
-            batch.rejections.push(Rejection { position, reasons: Vec::new(), verdict: Verdict::Continuation });
+            batch.reject(Rejection { position, reasons: Vec::new(), verdict: Verdict::Continuation });
             return;
         }
         let (cells, text) = (batch.cells.len(), batch.text.len());
@@ -137,7 +137,7 @@ impl<'a> Validator<'a> {
         }
         batch.cells.truncate(cells);
         batch.text.truncate(text);
-        batch.rejections.push(Rejection { position, reasons, verdict: Verdict::Rejected });
+        batch.reject(Rejection { position, reasons, verdict: Verdict::Rejected });
     }
 
     fn malformed(&self, row: &RawRow<'_>) -> Option<Reason> {

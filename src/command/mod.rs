@@ -27,6 +27,7 @@ use crate::cli::{Cli, Command, Global};
 use crate::config::{Config, ConfigError};
 use crate::error::Error;
 use crate::manifest;
+use crate::pass::BatchMemory;
 use crate::printer::{Printer, Summary};
 use crate::source::Arrivals;
 use crate::step::Workshop;
@@ -105,7 +106,9 @@ fn run_command(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
     if arrivals.is_none() {
         signals::stop_on_signals(&store, None)?;
     }
-    let shop = Workshop { config: &config, store: &store, printer, worker, workers, arrivals, stop: &STOP, said };
+    let batch_memory = if store.is_embedded() { BatchMemory::small() } else { BatchMemory::large() };
+    let (config, store, stop) = (&config, &store, &STOP);
+    let shop = Workshop { config, store, printer, worker, workers, batch_memory, arrivals, stop, said };
     let (strict, summary) = match command {
         Command::Status => return status::run(&shop),
         Command::Verify { files } => return verify::run(&shop, &files),

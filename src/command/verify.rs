@@ -145,7 +145,7 @@ fn second_pass(
         discovered_at: file.discovered_at.timestamp_micros(),
         expected_sha256: &receipt.sha256,
         max_rejected_ratio: 1.0,
-        passes: 1,
+        memory: &shop.batch_memory,
         stop: shop.stop,
     };
     let tally = pass::run(input, contract, &mut [&mut audit, &mut aggregates, &mut quarantine])?;

@@ -15,6 +15,10 @@ const LEASE: Duration = Duration::from_secs(300);
 /// little, few enough that the others see theirs soon.
 const GROUP_FILES: usize = 256;
 const GROUP_BYTES: usize = 1 << 20;
+/// How often it is looked for files again that another worker's claim has locked for a moment, and the longest wait
+/// before each time.
+const LOOKS: usize = 100;
+const NEXT_LOOK: Duration = Duration::from_millis(10);
 /// How often a claim is renewed.
 const RENEWAL: Duration = Duration::from_secs(60);
 
@@ -52,18 +56,33 @@ pub fn claim(
     only: Option<i64>,
     now: DateTime<Utc>,
 ) -> Result<Vec<SourceFile>, StoreError> {
-    let states: Vec<String> = target.reached_from().iter().map(|s| format!("'{}'", s.as_str())).collect();
+    for _ in 1..LOOKS {
+        let files = try_to_claim(store, worker, target, only, now)?;
+        if !files.is_empty() || store.is_embedded() || !any_free(store, target, only, now)? {
+            return Ok(files);
+        }
+        // Another worker, about to take some, has locked all that it could have taken.
+        std::thread::sleep(NEXT_LOOK.mul_f64(rand::random()));
+    }
+    try_to_claim(store, worker, target, only, now)
+}
+
+fn try_to_claim(
+    store: &Store,
+    worker: &str,
+    target: State,
+    only: Option<i64>,
+    now: DateTime<Utc>,
+) -> Result<Vec<SourceFile>, StoreError> {
     let skip = if store.is_embedded() { "" } else { "FOR UPDATE SKIP LOCKED" };
-    let only = only.map(|id| format!("AND id = {id}")).unwrap_or_default();
     let sql = format!(
         "UPDATE manifest SET claimed_by = $1, lease_until = $2 WHERE id IN (
              SELECT id FROM (
                  SELECT id, sum(size) OVER (ORDER BY id) - size AS before FROM (
-                     SELECT id, size FROM manifest
-                     WHERE state IN ({}) AND sha256 IS NOT NULL AND (lease_until IS NULL OR lease_until < $3) {only}
+                     SELECT id, size FROM manifest WHERE {}
                      ORDER BY id LIMIT {GROUP_FILES} {skip}) AS free) AS weighed
              WHERE before < {GROUP_BYTES}) RETURNING *",
-        states.join(", ")
+        free(target, only, "$3")
     );
     let until = now + if store.is_embedded() { Duration::from_secs(86_400) } else { LEASE };
     let mut files = store.query(async |db| {
@@ -73,6 +92,26 @@ pub fn claim(
     })?;
     files.sort_unstable_by_key(|file| file.id);
     Ok(files)
+}
+
+/// Whether there are files to claim, locked or not.
+fn any_free(store: &Store, target: State, only: Option<i64>, now: DateTime<Utc>) -> Result<bool, StoreError> {
+    let sql = format!("SELECT * FROM manifest WHERE {} LIMIT 1", free(target, only, "$1"));
+    let found = store.query(async |db| {
+        let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [now.into()]);
+        Entity::find().from_raw_sql(statement).one(db).await
+    })?;
+    Ok(found.is_some())
+}
+
+/// The condition for a file to be claimed; `now` is a parameter.
+fn free(target: State, only: Option<i64>, now: &str) -> String {
+    let states: Vec<String> = target.reached_from().iter().map(|s| format!("'{}'", s.as_str())).collect();
+    let only = only.map(|id| format!("AND id = {id}")).unwrap_or_default();
+    format!(
+        "state IN ({}) AND sha256 IS NOT NULL AND (lease_until IS NULL OR lease_until < {now}) {only}",
+        states.join(", ")
+    )
 }
 
 /// Renews the claim on `files` for as long as the returned guard lives. An embedded database needs none: nobody can

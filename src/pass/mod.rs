@@ -4,13 +4,16 @@
 //! the database. Memory is bounded by the batches under way, whatever the size of the file.
 
 mod ahead;
+mod memory;
 
 use std::io::{self, Read};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Mutex, atomic::AtomicBool, atomic::Ordering};
 use std::thread::Scope;
 
 use ahead::ReadAhead;
+pub use memory::BatchMemory;
+use memory::Share;
 
 use crate::contract::Contract;
 use crate::error::Error;
@@ -20,11 +23,6 @@ use crate::sink::Sink;
 use crate::source::Compression;
 use crate::validate::{FileRejection, Layout, Validator};
 
-/// A batch is handed over when it weighs this many bytes, or the pass's share of [`SHARED_BYTES`]: enough for a COPY to
-/// cost little beside its rows, few enough for a conflict to cost little too.
-const BATCH_BYTES: usize = 3 << 20;
-/// What the batches of all passes of the process weigh, a batch each.
-const SHARED_BYTES: usize = 4 << 20;
 /// Batches that wait between the two threads: none. One is in the parser's hands and two are in those of the sinks.
 const BATCHES_UNDER_WAY: usize = 0;
 
@@ -47,8 +45,8 @@ pub struct PassInput<'a> {
     pub expected_sha256: &'a str,
     /// Share of bad rows, 0 to 1, above which the file is refused.
     pub max_rejected_ratio: f64,
-    /// Passes that this process does at once: they share its memory.
-    pub passes: usize,
+    /// What the passes of this process share.
+    pub memory: &'a BatchMemory,
     /// Set when the pass should end early, rolled back.
     pub stop: &'a AtomicBool,
 }
@@ -80,11 +78,11 @@ enum Message {
 /// were discovered, and whatever a sink says. The sinks are finished only when all is well.
 pub fn run(input: PassInput<'_>, contract: &Contract, sinks: &mut [&mut dyn Sink]) -> Result<Tally, Error> {
     let (sender, receiver) = sync_channel(BATCHES_UNDER_WAY);
-    let spare = Mutex::new(Vec::new());
     let (expected, max_rejected_ratio) = (input.expected_sha256.to_owned(), input.max_rejected_ratio);
+    let share = input.memory.share();
     let tally = std::thread::scope(|scope| {
-        let reader = scope.spawn(|| read(scope, input, contract, &sender_of(sender), &spare));
-        let fed = feed(receiver, sinks, &spare);
+        let reader = scope.spawn(|| read(scope, input, contract, &sender_of(sender), &share));
+        let fed = feed(receiver, sinks, &share);
         let sha256 = match reader.join() {
             Ok(result) => result,
             Err(panic) => std::panic::resume_unwind(panic),
@@ -121,7 +119,7 @@ fn refuse_when_too_many(max_rejected_ratio: f64, tally: &Tally) -> Result<(), Er
     Ok(())
 }
 
-fn feed(receiver: Receiver<Message>, sinks: &mut [&mut dyn Sink], spare: &Mutex<Vec<Batch>>) -> Result<Tally, Error> {
+fn feed(receiver: Receiver<Message>, sinks: &mut [&mut dyn Sink], share: &Share<'_>) -> Result<Tally, Error> {
     let mut tally = Tally::default();
     let mut devices: Vec<String> = Vec::new();
     let mut give = |mut batch: Batch, devices: &[String], sinks: &mut [&mut dyn Sink]| {
@@ -129,10 +127,8 @@ fn feed(receiver: Receiver<Message>, sinks: &mut [&mut dyn Sink], spare: &Mutex<
             sink.take(&mut batch, devices)?;
         }
         tally.count(&batch);
-        batch.clear();
-        if let Ok(mut spare) = spare.lock() {
-            spare.push(batch);
-        }
+        share.learn(&batch, devices.len());
+        share.give_back(batch);
         Ok::<(), Error>(())
     };
     // A batch is given when the one behind it is there: the database works on the one while the other is prepared.
@@ -210,7 +206,7 @@ fn read<'scope>(
     input: PassInput<'scope>,
     contract: &Contract,
     send: &dyn Fn(Message) -> bool,
-    spare: &Mutex<Vec<Batch>>,
+    share: &Share<'_>,
 ) -> Result<String, Error> {
     let plain = ReadAhead::begin(scope, input.reader, input.compression).map_err(unreadable)?;
     let mut rows = RowReader::new(plain, contract.csv.delimiter, contract.csv.skip_lines);
@@ -224,20 +220,20 @@ fn read<'scope>(
     }
     let layout = Layout::bind(contract, &header.names, input.file_name).map_err(Error::Refused)?;
     let mut validator = Validator::new(contract, layout, input.discovered_at);
-    let mut batch = Batch::default();
-    let batch_bytes = BATCH_BYTES.min(SHARED_BYTES / input.passes.max(1));
+    let mut batch = share.first_batch();
     let mut listening = send(Message::Header(header.bytes));
     let mut patience = Patience::with(input.max_rejected_ratio);
     while listening && let Some(row) = rows.next_row().map_err(unreadable)? {
         let rejections = batch.rejections.len();
         validator.judge(&row, &mut batch);
         patience.after(&row, batch.rejections.len() > rejections)?;
-        if batch.weight() >= batch_bytes {
+        if batch.weight() >= share.bytes() {
             if input.stop.load(Ordering::Relaxed) {
                 return Err(Error::Stopped);
             }
-            let next = spare.lock().ok().and_then(|mut s| s.pop()).unwrap_or_else(|| batch.empty_alike());
-            listening = send(Message::Batch(std::mem::replace(&mut batch, next)));
+            listening = send(Message::Batch(std::mem::take(&mut batch)));
+            // Not before the batch is taken over: by then the sinks have given one back.
+            batch = share.empty_batch();
         }
     }
     send(Message::Batch(batch));

@@ -166,7 +166,7 @@ impl<'f> Group<'_, 'f> {
             discovered_at: file.discovered_at.timestamp_micros(),
             expected_sha256: file.sha256.as_deref().unwrap_or_default(),
             max_rejected_ratio: self.shop.max_rejected_ratio(file),
-            passes: self.shop.workers,
+            memory: &self.shop.batch_memory,
             stop: self.shop.stop,
         };
         let tally = pass::run(input, &self.shop.config.contract, sinks);

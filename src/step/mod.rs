@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::error::{Error, Policy};
 use crate::failpoint;
 use crate::manifest::{self, SourceFile, State};
+use crate::pass::BatchMemory;
 use crate::printer::{Printer, Summary};
 use crate::sink::QuarantineNames;
 use crate::source::Arrivals;
@@ -42,6 +43,8 @@ pub struct Workshop<'a> {
     pub worker: String,
     /// Files in hand at once.
     pub workers: usize,
+    /// What their rows may take.
+    pub batch_memory: BatchMemory,
     /// What file events told, in a `loop`.
     pub arrivals: Option<Arc<Arrivals>>,
     /// Set when the program should end.
@@ -58,6 +61,8 @@ pub fn bring_files_to(shop: &Workshop<'_>, target: State, step: &'static str) ->
     manifest::release_dead(shop.store, &shop.worker)?;
     // An embedded database has one writer: a second load could only wait for the first.
     let workers = if shop.store.is_embedded() && target == State::Loaded { 1 } else { shop.workers };
+    let files = usize::try_from(manifest::open_files(shop.store)?).unwrap_or(usize::MAX);
+    shop.batch_memory.share_among(workers.min(files));
     let abandon = AtomicBool::new(false);
     let mut summary = Summary::of(step);
     std::thread::scope(|scope| {

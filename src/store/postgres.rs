@@ -8,7 +8,7 @@ use sqlx::postgres::{PgConnection, Postgres};
 use super::binary_copy::{HEADER, TRAILER, encode_row, row_bytes};
 use super::copy_line::{CopyLine, is_conflict};
 use super::duplicate::{Earlier, set_aside};
-use super::postgres_rows::{StoredRow, stored_rows, time, values_of};
+use super::postgres_rows::{find_stored, time, values_of};
 use super::transaction::{LoadTransaction, Mark, roll_up};
 use super::{Store, StoreError};
 use crate::aggregate::{AggregateRow, Aggregates};
@@ -92,10 +92,15 @@ impl<'a> PostgresLoad<'a> {
         Ok(())
     }
 
-    fn stored(&mut self, batch: &Batch, order: &[usize]) -> Result<HashMap<usize, StoredRow>, StoreError> {
-        let keys: Vec<_> = order.iter().map(|&i| (i, self.device_ids[batch.readings[i].device as usize])).collect();
+    /// Which of the readings at `indices` have a key that is stored.
+    fn stored(
+        &mut self,
+        batch: &Batch,
+        indices: impl Iterator<Item = usize>,
+    ) -> Result<Vec<(usize, Earlier)>, StoreError> {
+        let keys: Vec<_> = indices.map(|i| (i, self.device_ids[batch.readings[i].device as usize])).collect();
         let (contract, file_id) = (self.contract, self.file_id);
-        self.ask(async |transaction| stored_rows(transaction, contract, batch, &keys, file_id).await)
+        self.ask(async |transaction| find_stored(transaction, contract, batch, &keys, file_id).await)
     }
 
     /// Does `work` in the transaction, once the COPY under way has ended.
@@ -170,15 +175,20 @@ impl LoadTransaction for PostgresLoad<'_> {
         let Some(Staged { mut order, repeats, .. }) = self.staged.pop_front() else {
             return Err(StoreError::other(&self.store.place, "a batch came that was not announced"));
         };
-        let mut taken: HashMap<usize, StoredRow> = HashMap::new();
+        let mut duplicates: Vec<(usize, Earlier)> = Vec::new();
+        let mut taken = vec![false; batch.readings.len()];
         let mut round = 0;
         while !order.is_empty() {
             match self.finish_copy() {
                 Ok(()) => break,
                 Err(e) if is_conflict(&e) && round < MAX_ROUNDS => {
                     self.send("")?;
-                    taken.extend(self.stored(batch, &order)?);
-                    order.retain(|index| !taken.contains_key(index));
+                    // Repeats too: they repeat the stored row then.
+                    let indices = order.iter().copied().chain(repeats.iter().map(|&(index, _)| index));
+                    let found = self.stored(batch, indices.filter(|&index| !taken[index]))?;
+                    found.iter().for_each(|&(index, _)| taken[index] = true);
+                    duplicates.extend(found);
+                    order.retain(|&index| !taken[index]);
                     if !order.is_empty() {
                         let data = self.encode(batch, &order);
                         self.start(data)?;
@@ -189,7 +199,8 @@ impl LoadTransaction for PostgresLoad<'_> {
             }
         }
         self.start_next()?;
-        let duplicates = self.duplicates(batch, &taken, &repeats);
+        let repeats = repeats.into_iter().filter(|&(index, _)| !taken[index]);
+        duplicates.extend(repeats.map(|(index, first)| (index, self.repeat(batch, index, first))));
         set_aside(batch, duplicates, devices, self.contract);
         Ok(())
     }
@@ -270,24 +281,11 @@ impl PostgresLoad<'_> {
         }
     }
 
-    fn duplicates(
-        &self,
-        batch: &Batch,
-        taken: &HashMap<usize, StoredRow>,
-        repeats: &[(usize, usize)],
-    ) -> Vec<(usize, Earlier)> {
-        let values = |index: usize| values_of(batch, index, self.contract);
-        let first = taken.iter().map(|(&index, stored)| (index, stored.against(&values(index))));
-        // A repeat of a row that was itself set aside repeats the stored one.
-        let later = repeats.iter().map(|&(index, first)| match taken.get(&first) {
-            Some(stored) => (index, stored.against(&values(index))),
-            None => {
-                let line = batch.readings[first].position.line as i64;
-                let here = StoredRow { file_id: self.file_id, file: None, line, values: values(first) };
-                (index, here.against(&values(index)))
-            }
-        });
-        first.chain(later).collect()
+    /// How the reading at `index` repeats the one at `first`.
+    fn repeat(&self, batch: &Batch, index: usize, first: usize) -> Earlier {
+        let (later, earlier) = (values_of(batch, index, self.contract), values_of(batch, first, self.contract));
+        let differing = (0..later.len()).filter(|&i| later[i] != earlier[i]).collect();
+        Earlier { file_id: self.file_id, file: None, line: batch.readings[first].position.line as i64, differing }
     }
 }
 

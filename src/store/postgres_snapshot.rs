@@ -6,7 +6,7 @@ use sqlx::AssertSqlSafe;
 use sqlx::postgres::Postgres;
 
 use super::duplicate::Earlier;
-use super::postgres_rows::{stored_rows, values_of};
+use super::postgres_rows::find_stored;
 use super::snapshot::{self, FileRows, Snapshot, StoredAggregate};
 use super::{Store, StoreError};
 use crate::aggregate::Stats;
@@ -41,12 +41,7 @@ impl Snapshot for PostgresSnapshot<'_> {
         let keys: Vec<_> =
             batch.readings.iter().enumerate().filter_map(|(i, reading)| Some((i, id(reading.device)?))).collect();
         // No file has this identity: every row is given with the name of its file.
-        let found = stored_rows(&mut self.transaction, self.contract, batch, &keys, 0);
-        let found = self.store.wait(found)?;
-        let compare = |(index, row): (usize, super::postgres_rows::StoredRow)| {
-            (index, row.against(&values_of(batch, index, self.contract)))
-        };
-        Ok(found.into_iter().map(compare).collect())
+        self.store.wait(find_stored(&mut self.transaction, self.contract, batch, &keys, 0))
     }
 
     fn rows_by_file(&mut self) -> Result<Vec<FileRows>, StoreError> {

@@ -15,6 +15,7 @@ on_both_databases!(
     devices_that_speak_sql,
     cells_that_are_formulas,
     bad_rows_without_end,
+    rows_that_break_every_rule,
 );
 
 /// 2024-05-01T00:00:00Z.
@@ -90,6 +91,20 @@ fn bad_rows_without_end(db: Db) {
     run_in_bounds(&world);
     world.expect_refused_whole("bad.csv.gz", &bytes, "too_many_rejected");
     assert!(quarantine_bytes(&world) < bytes.len() as u64 + 4096);
+}
+
+/// The same where each row has a reason for each of its cells.
+fn rows_that_break_every_rule(db: Db) {
+    let world = World::new(db);
+    let long = "x".repeat(190);
+    let block = format!("{}\n", vec![long; 9].join(",")).repeat(1_000);
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(format!("{HEADER}\n").as_bytes()).unwrap();
+    (0..200).for_each(|_| encoder.write_all(block.as_bytes()).unwrap());
+    let bytes = encoder.finish().unwrap();
+    world.file("bad.csv.gz", &bytes);
+    run_in_bounds(&world);
+    world.expect_refused_whole("bad.csv.gz", &bytes, "too_many_rejected");
 }
 
 fn a_hundred_thousand_columns(db: Db) {

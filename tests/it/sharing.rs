@@ -20,6 +20,21 @@ fn four_at_once_on_2000_files() {
     four_share(&World::new(Db::Sqlite), 2000);
 }
 
+/// A worker that is about to claim one file has locked all that it looks at; who comes then must not go home.
+#[test]
+fn files_that_another_claim_locks_for_a_moment_are_waited_for() {
+    let world = World::new(Db::Postgres);
+    world.file("a.csv", telemetry("pump-1", START, ROWS));
+    world.ok(&["scan"]);
+    let held = world.hold("SELECT id FROM manifest FOR UPDATE");
+    let loading = world.command(&["load", "--output", "json"]).stdout(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    drop(held);
+    let printed = String::from_utf8(loading.wait_with_output().unwrap().stdout).unwrap();
+    assert!(printed.contains("\"files\":1,"), "{printed}");
+    assert_eq!(world.stored(), i64::from(ROWS));
+}
+
 /// 2024-05-01T00:00:00Z.
 const START: i64 = 1_714_521_600;
 const ROWS: u32 = 20;
