@@ -15,7 +15,7 @@ import time
 
 from machine import describe
 from rivals import VENV, duckdb_checks, polars_checks, polars_ingest, prepare_venv
-from servers import READY_BATCH, Postgres, SQLITE_TABLE
+from servers import Postgres, SQLITE_TABLE
 
 SCALE = float(os.environ.get("BENCH_SCALE", "1"))
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
@@ -34,6 +34,7 @@ class Sample:
         _, status, usage = os.wait4(child.pid, 0)
         self.seconds = time.monotonic() - start
         self.mib = usage.ru_maxrss / 1024
+        self.cpu = usage.ru_utime + usage.ru_stime
         if status != 0:
             sys.exit(f"{args}: {status}\n{child.stdout.read().decode()}\n{child.stderr.read().decode()}")
 
@@ -71,7 +72,10 @@ class Bench:
         world = self.world(source)
         env = {"DATABASE_URL": url or self.postgres.new_database()}
         subprocess.run([self.program, "migrate", "--quiet"], cwd=world, env={**os.environ, **env}, check=True)
+        before = self.postgres.cpu()
         sample = Sample([self.program, "run", "--quiet", *arguments], world, env)
+        time.sleep(0.2)
+        self.server_cpu = [after - earlier for after, earlier in zip(self.postgres.cpu(), before)]
         if rows is not None and url is None:
             self.postgres.expect("SELECT count(*) FROM iot_raw_data", rows)
         return sample
@@ -139,29 +143,57 @@ def postgres_rows(bench):
 
 
 def limits(bench):
-    """What one COPY of rows that are ready costs the server: nothing that loads through one session is faster."""
-    source = bench.data("one-3", "--rows", ROWS, "--style", "quoted", "--devices", 3, "--interval", "1s")
-    clean = bench.postgres.clean_copy(source, WORK / f"clean-3-{SCALE}.csv")
+    """What COPY of rows that are ready costs the server: nothing that loads through one session is faster."""
+    without_brin = "DROP INDEX iot_raw_data_ts"
+    without_key = f"{without_brin}; ALTER TABLE iot_raw_data DROP CONSTRAINT iot_raw_data_pkey"
+    kinds = {"into iotpipe's table": "", "the same without BRIN": without_brin, "the same without any key": without_key}
+    ready_rows(bench, 3, 10_000, kinds)
+    ready_rows(bench, 10_000, 40_000, {"into iotpipe's table": ""})
+
+
+def ready_rows(bench, devices, together, kinds):
+    source = bench.data(f"one-{devices}", "--rows", ROWS, "--style", "quoted", "--devices", devices, "--interval", "1s")
+    clean = bench.postgres.clean_copy(source, WORK / f"clean-{devices}-{SCALE}.csv")
     bench.run(source, rows=ROWS)
-    ready = bench.postgres.ready_rows(WORK / "ready")
-    kinds = {"into iotpipe's table": "", "the same without BRIN": "DROP INDEX iot_raw_data_ts",
-             "the same without any key": "DROP INDEX iot_raw_data_ts; ALTER TABLE iot_raw_data DROP CONSTRAINT iot_raw_data_pkey"}
-    samples, rival = {kind: [] for kind in kinds}, []
-    both = []
+    ready = bench.postgres.ready_rows(WORK / "ready", together)
+    samples, rival, both = {kind: [] for kind in kinds}, [], []
     for _ in range(ROUNDS):
         rival.append(bench.postgres.copy(clean, Sample, ROWS))
         for kind, change in kinds.items():
             bench.migrated()
             bench.postgres.ask(*filter(None, [change]))
             samples[kind].append(bench.postgres.copy_ready(ready, Sample))
-        bench.migrated()
-        both.append(bench.postgres.copy_ready_twice(ready))
+        if devices == 3:
+            bench.migrated()
+            both.append(bench.postgres.copy_ready_twice(ready))
     for kind, taken in samples.items():
-        bench.note("limits", f"rows ready in binary, sorted within {READY_BATCH} rows, psql \\copy {kind}",
+        bench.note("limits", f"rows of {devices} devices ready in binary, sorted within {together} rows, psql \\copy {kind}",
                    f"{median(taken) / median(rival):.2f} ×", None, f"{spread(taken)} against {spread(rival)} of psql \\copy as text")
-    middle = statistics.median(both)
-    bench.note("limits", "the same rows into iotpipe's table by two sessions at once, half each", f"{middle / median(rival):.2f} ×",
-               None, f"{middle:.2f} s ({min(both):.2f}–{max(both):.2f})")
+    if both:
+        middle = statistics.median(both)
+        bench.note("limits", "the same rows into iotpipe's table by two sessions at once, half each", f"{middle / median(rival):.2f} ×",
+                   None, f"{middle:.2f} s ({min(both):.2f}–{max(both):.2f})")
+
+
+def processor(bench):
+    """Who is busy during a `run`, and for how long."""
+    shape = ("--style", "quoted", "--interval", "1s")
+    kinds = (("3 devices", "one-3", ("--rows", ROWS, "--devices", 3), ()),
+             ("10000 devices", "one-10000", ("--rows", ROWS, "--devices", 10_000), ()),
+             ("3 devices in 8 files, --workers 2", "eight", ("--rows", ROWS // 8, "--files", 8, "--devices", 3), ("--workers", "2")))
+    for what, name, rows, arguments in kinds:
+        source = bench.data(name, *rows, *shape)
+        scans, taken = [], []
+        for _ in range(ROUNDS):
+            taken.append((bench.run(source, *arguments), *bench.server_cpu))
+            world = bench.world(source)
+            bench.migrated()
+            scans.append(Sample([bench.program, "scan", "--quiet"], world, {"DATABASE_URL": bench.postgres.url}))
+        middle = lambda of: statistics.median(of(*each) for each in taken)
+        bench.note("processor", f"`run`, {ROWS} rows, {what}: the server's sessions", f"{middle(lambda run, sessions, _: sessions / run.seconds):.2f} × the time", None,
+                   f"{middle(lambda run, *_: run.seconds):.2f} s; processor time of sessions {middle(lambda _, sessions, __: sessions):.2f} s, "
+                   f"of the server's writers {middle(lambda _, __, writers: writers):.2f} s, of the program {middle(lambda run, *_: run.cpu):.2f} s; "
+                   f"`scan` alone takes {median(scans):.2f} s")
 
 
 def duplicates(bench):
@@ -262,7 +294,7 @@ def overview(bench):
     bench.note("start", "`status` on a small SQLite database", f"{median(start) * 1000:.0f} ms (≤ 30)", median(start) <= 0.03, spread(start))
 
 
-ROWS_OF_THE_TABLE = {"postgres": postgres_rows, "polars": postgres_rows, "workers": postgres_rows, "postgres-10000": postgres_rows, "limits": limits,
+ROWS_OF_THE_TABLE = {"postgres": postgres_rows, "polars": postgres_rows, "workers": postgres_rows, "postgres-10000": postgres_rows, "limits": limits, "processor": processor,
                      "duplicates": duplicates, "sqlite": sqlite, "duckdb": validate, "polars-scan": validate,
                      "small-files": small_files, "memory": memory, "latency": latency, "scan": scan, "overview": overview}
 
@@ -271,15 +303,20 @@ WHY = """
 ## Why `run` into PostgreSQL takes what it takes
 A file is all or nothing, so it goes in by one transaction, and a transaction is one session of the server. The rows `limits` show
 what such a session takes when the program has nothing left to do: the same rows, ready in PostgreSQL's binary form, sorted as `run`
-sorts them, in two COPYs. No single session can do better, and most of its time is the upkeep of the key `(device_id, ts)` and of
+sorts them, in two COPYs. No single session does better, and most of its time is the upkeep of the key `(device_id, ts)` and of
 the BRIN index, row by row: compare the same rows without them. It could be had cheaper only where the table is not in use: rows in
 the order of the key would save some, but devices send in the order of time; an index built behind the copy would lock the
 table, and could not tell which rows are duplicates before all are in; several sessions for one file would show some of it
-before the rest.
+before the rest, and a crash between their commits would leave it so.
 
-What `run` takes beyond that is not at the limit yet: it reads the file once more for `scan`, begins a COPY within a savepoint for
-each batch, so that a duplicate costs one batch and not the file, and shares two cores with the server's session and its writers.
-Several files go in by several sessions; their limit is in the last row of `limits`.
+The rows `processor` show what `run` takes beyond that. The session is busy nearly all of the time: parsing, checks, aggregates and
+encoding are done beside it. What is left is `scan`, which hashes the file before the load reads it again: it fixes which bytes are
+to be loaded, a content that was loaded under another name is told before any of it is sent, and every other step relies on it.
+With `--workers 2` two sessions, the server's writers and the program share the two cores of this machine, and leave next to
+nothing of them idle: its limit is the last row of `limits` for 3 devices, and the program's own processor time on top.
+
+With many devices the rows of a batch fall all over the index; the larger the batch, the more rows of a device stand together.
+Batches grow with the number of devices, as far as memory is to stay small.
 """
 
 

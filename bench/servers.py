@@ -17,7 +17,6 @@ TABLE = f"CREATE TABLE readings ({COLUMNS}, PRIMARY KEY (device, ts))"
 SQLITE_TABLE = ("CREATE TABLE readings (ts text, device text, co real, humidity real, light integer, lpg real, motion integer, "
                 "smoke real, temp real, PRIMARY KEY (device, ts)) WITHOUT ROWID")
 # Rows that are sorted by the table's key before they are copied: about what iotpipe has in hand at once.
-READY_BATCH = 10_000
 READY_COLUMNS = "device_id, ts, file_id, line_number, co, humidity, light, lpg, motion, smoke, temp"
 SMALL_FILE = "ts,device,co,humidity,light,lpg,motion,smoke,temp\n"
 
@@ -95,12 +94,12 @@ class Postgres:
         self.expect("SELECT count(*) FROM readings", rows)
         return result
 
-    def ready_rows(self, path):
-        """The stored rows in PostgreSQL's binary form, in two files of half each."""
+    def ready_rows(self, path, together):
+        """The stored rows in PostgreSQL's binary form, `together` of them sorted, in two files of half each."""
         half = "(SELECT max(line_number) / 2 FROM iot_raw_data)"
         for name, which in (("first", "<="), ("second", ">")):
             self.ask(f"\\copy (SELECT {READY_COLUMNS} FROM iot_raw_data WHERE line_number {which} {half} "
-                     f"ORDER BY line_number / {READY_BATCH}, device_id, ts) TO '{path}.{name}' (FORMAT binary)")
+                     f"ORDER BY line_number / {together}, device_id, ts) TO '{path}.{name}' (FORMAT binary)")
         return [f"{path}.first", f"{path}.second"]
 
     def copies(self, path):
@@ -118,6 +117,26 @@ class Postgres:
         if any([session.wait() for session in sessions]):
             sys.exit("bench: a session failed")
         return time.monotonic() - start
+
+    def cpu(self):
+        """Seconds that sessions which have ended took, and seconds of the processes that write for all."""
+        tick = os.sysconf("SC_CLK_TCK")
+        postmaster = open(f"{self.folder}/data/postmaster.pid").readline().strip()
+
+        def fields(process):
+            return open(f"/proc/{process}/stat").read().rsplit(")", 1)[1].split()
+
+        writers = 0
+        for process in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                own = fields(process)
+                title = open(f"/proc/{process}/cmdline").read()
+            except OSError:
+                continue
+            if own[1] == postmaster and any(name in title for name in ("checkpointer", "writer")):
+                writers += int(own[11]) + int(own[12])
+        ended = fields(postmaster)
+        return (int(ended[13]) + int(ended[14])) / tick, writers / tick
 
     def commits_per_second(self):
         """Of one session, each commit with a row, as the server is set (fsync on)."""
