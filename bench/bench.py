@@ -312,8 +312,9 @@ before the rest, and a crash between their commits would leave it so.
 The rows `processor` show what `run` takes beyond that. The session is busy nearly all of the time: parsing, checks, aggregates and
 encoding are done beside it. What is left is `scan`, which hashes the file before the load reads it again: it fixes which bytes are
 to be loaded, a content that was loaded under another name is told before any of it is sent, and every other step relies on it.
-With `--workers 2` two sessions, the server's writers and the program share the two cores of this machine, and leave next to
-nothing of them idle: its limit is the last row of `limits` for 3 devices, and the program's own processor time on top.
+With `--workers 2` two sessions, the server's writers and the program share the two cores of this machine; the limit is the last row
+of `limits` for 3 devices, with the program's own processor time on top. It is not reached: while one session waits for the disk at
+its commit, the other soon waits for the server's log.
 
 With many devices the rows of a batch fall all over the index; the larger the batch, the more rows of a device stand together.
 Batches grow with the number of devices, as far as memory is to stay small.
