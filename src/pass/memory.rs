@@ -80,14 +80,16 @@ impl Share<'_> {
         self.most.store(self.least + for_devices, Ordering::Relaxed);
         let wanted = self.wanted.load(Ordering::Relaxed);
         let repeats = taken.rejections.iter().any(|r| matches!(r.verdict, Verdict::Duplicate { .. }));
-        let clean = if repeats { 0 } else { self.clean.load(Ordering::Relaxed) + 1 };
-        let next = match (repeats, clean) {
-            (true, _) => (wanted / 2).max(FIRST),
-            (false, CLEAN_BATCHES) => wanted * 2,
-            (false, _) => wanted,
+        // Rows that are set aside gain nothing by standing together.
+        let clean = !repeats && taken.readings.len() > taken.rejections.len();
+        let in_a_row = if clean { self.clean.load(Ordering::Relaxed) + 1 } else { 0 };
+        let next = match (clean, in_a_row) {
+            (false, _) => (wanted / 2).max(FIRST),
+            (true, CLEAN_BATCHES) => wanted * 2,
+            (true, _) => wanted,
         };
         self.wanted.store(next.min(self.most()), Ordering::Relaxed);
-        self.clean.store(clean % CLEAN_BATCHES, Ordering::Relaxed);
+        self.clean.store(in_a_row % CLEAN_BATCHES, Ordering::Relaxed);
     }
 
     /// An empty batch with room for as much as this pass may ever put in one. What stays unused is never touched, and so
@@ -127,7 +129,7 @@ impl Share<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reading::{Position, Rejection};
+    use crate::reading::{Position, Reading, Rejection};
 
     fn repeat() -> Batch {
         let position = Position { line: 2, start: 0, len: 0 };
@@ -137,8 +139,15 @@ mod tests {
         batch
     }
 
-    fn mib_after(share: &Share<'_>, clean: usize, devices: usize) -> usize {
-        (0..clean).for_each(|_| share.learn(&Batch::default(), devices));
+    fn clean() -> Batch {
+        let position = Position { line: 2, start: 0, len: 0 };
+        let mut batch = Batch::default();
+        batch.readings.push(Reading { device: 0, ts: 0, cells: 0, position });
+        batch
+    }
+
+    fn mib_after(share: &Share<'_>, batches: usize, devices: usize) -> usize {
+        (0..batches).for_each(|_| share.learn(&clean(), devices));
         share.bytes() >> 20
     }
 
@@ -153,6 +162,14 @@ mod tests {
             share.learn(&repeat(), 1);
             assert_eq!(share.bytes() >> 20, mib);
         }
+    }
+
+    #[test]
+    fn bad_rows_make_no_larger_batches() {
+        let memory = BatchMemory::large();
+        let share = memory.share();
+        (0..100).for_each(|_| share.learn(&Batch::default(), 1));
+        assert_eq!(share.bytes(), FIRST);
     }
 
     #[test]
