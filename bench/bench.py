@@ -309,8 +309,8 @@ the order of the key would save some, but devices send in the order of time; an 
 table, and could not tell which rows are duplicates before all are in; several sessions for one file would show some of it
 before the rest, and a crash between their commits would leave it so.
 
-The rows `processor` show what `run` takes beyond that. The session is busy nearly all of the time: parsing, checks, aggregates and
-encoding are done beside it. What is left is `scan`, which hashes the file before the load reads it again: it fixes which bytes are
+The rows `processor` show what `run` takes beyond that. For most of the time the session is busy: parsing, checks, aggregates and
+encoding are done beside it. Much of what is left is `scan`, which hashes the file before the load reads it again: it fixes which bytes are
 to be loaded, a content that was loaded under another name is told before any of it is sent, and every other step relies on it.
 With `--workers 2` two sessions, the server's writers and the program share the two cores of this machine; the limit is the last row
 of `limits` for 3 devices, with the program's own processor time on top. It is not reached yet: the database is new, so the first two files name the same new devices, and

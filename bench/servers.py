@@ -16,7 +16,6 @@ COLUMNS = ("ts timestamptz, device text, co float8, humidity float8, light boole
 TABLE = f"CREATE TABLE readings ({COLUMNS}, PRIMARY KEY (device, ts))"
 SQLITE_TABLE = ("CREATE TABLE readings (ts text, device text, co real, humidity real, light integer, lpg real, motion integer, "
                 "smoke real, temp real, PRIMARY KEY (device, ts)) WITHOUT ROWID")
-# Rows that are sorted by the table's key before they are copied: about what iotpipe has in hand at once.
 READY_COLUMNS = "device_id, ts, file_id, line_number, co, humidity, light, lpg, motion, smoke, temp"
 SMALL_FILE = "ts,device,co,humidity,light,lpg,motion,smoke,temp\n"
 

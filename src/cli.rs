@@ -110,6 +110,11 @@ impl Command {
             _ => 1,
         }
     }
+
+    /// Whether the command sends readings to the database.
+    pub fn loads(&self) -> bool {
+        matches!(self, Command::Load(_) | Command::Run(_) | Command::Loop { .. } | Command::Replay { .. })
+    }
 }
 
 /// One per file in `command/`.

@@ -106,7 +106,8 @@ fn run_command(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
     if arrivals.is_none() {
         signals::stop_on_signals(&store, None)?;
     }
-    let batch_memory = if store.is_embedded() { BatchMemory::small() } else { BatchMemory::large() };
+    let to_server = command.loads() && !store.is_embedded();
+    let batch_memory = if to_server { BatchMemory::large() } else { BatchMemory::small() };
     let (config, store, stop) = (&config, &store, &STOP);
     let shop = Workshop { config, store, printer, worker, workers, batch_memory, arrivals, stop, said };
     let (strict, summary) = match command {

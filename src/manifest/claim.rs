@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, Statement};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, Statement, Value};
 
 use super::{SourceFile, State};
 use crate::store::entity::{ActiveModel, Column, Entity};
@@ -15,8 +15,8 @@ const LEASE: Duration = Duration::from_secs(300);
 /// little, few enough that the others see theirs soon.
 const GROUP_FILES: usize = 256;
 const GROUP_BYTES: usize = 1 << 20;
-/// How often it is looked for files again that another worker's claim has locked for a moment, and the longest wait
-/// before each time.
+/// How often it is looked for files that another worker's claim has locked for a moment, and the longest wait between
+/// two looks.
 const LOOKS: usize = 100;
 const NEXT_LOOK: Duration = Duration::from_millis(10);
 /// How often a claim is renewed.
@@ -56,62 +56,45 @@ pub fn claim(
     only: Option<i64>,
     now: DateTime<Utc>,
 ) -> Result<Vec<SourceFile>, StoreError> {
-    for _ in 1..LOOKS {
-        let files = try_to_claim(store, worker, target, only, now)?;
-        if !files.is_empty() || store.is_embedded() || !any_free(store, target, only, now)? {
-            return Ok(files);
-        }
-        // Another worker, about to take some, has locked all that it could have taken.
-        std::thread::sleep(NEXT_LOOK.mul_f64(rand::random()));
-    }
-    try_to_claim(store, worker, target, only, now)
-}
-
-fn try_to_claim(
-    store: &Store,
-    worker: &str,
-    target: State,
-    only: Option<i64>,
-    now: DateTime<Utc>,
-) -> Result<Vec<SourceFile>, StoreError> {
+    let free = |now: &str| {
+        let states: Vec<String> = target.reached_from().iter().map(|s| format!("'{}'", s.as_str())).collect();
+        let only = only.map(|id| format!("AND id = {id}")).unwrap_or_default();
+        format!(
+            "state IN ({}) AND sha256 IS NOT NULL AND (lease_until IS NULL OR lease_until < {now}) {only}",
+            states.join(", ")
+        )
+    };
     let skip = if store.is_embedded() { "" } else { "FOR UPDATE SKIP LOCKED" };
-    let sql = format!(
+    let take = format!(
         "UPDATE manifest SET claimed_by = $1, lease_until = $2 WHERE id IN (
              SELECT id FROM (
                  SELECT id, sum(size) OVER (ORDER BY id) - size AS before FROM (
                      SELECT id, size FROM manifest WHERE {}
                      ORDER BY id LIMIT {GROUP_FILES} {skip}) AS free) AS weighed
              WHERE before < {GROUP_BYTES}) RETURNING *",
-        free(target, only, "$3")
+        free("$3")
     );
+    let look = format!("SELECT * FROM manifest WHERE {} LIMIT 1", free("$1"));
     let until = now + if store.is_embedded() { Duration::from_secs(86_400) } else { LEASE };
-    let mut files = store.query(async |db| {
-        let values = [worker.into(), until.into(), now.into()];
+    let mut looks = 1;
+    loop {
+        let mut files = answer(store, &take, vec![worker.into(), until.into(), now.into()])?;
+        let locked = || Ok(!answer(store, &look, vec![now.into()])?.is_empty());
+        if !files.is_empty() || store.is_embedded() || looks == LOOKS || !locked()? {
+            files.sort_unstable_by_key(|file| file.id);
+            return Ok(files);
+        }
+        // Another worker, about to take some, has locked all that this one could have taken.
+        std::thread::sleep(NEXT_LOOK.mul_f64(rand::random()));
+        looks += 1;
+    }
+}
+
+fn answer(store: &Store, sql: &str, values: Vec<Value>) -> Result<Vec<SourceFile>, StoreError> {
+    store.query(async |db| {
         let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
         Entity::find().from_raw_sql(statement).all(db).await
-    })?;
-    files.sort_unstable_by_key(|file| file.id);
-    Ok(files)
-}
-
-/// Whether there are files to claim, locked or not.
-fn any_free(store: &Store, target: State, only: Option<i64>, now: DateTime<Utc>) -> Result<bool, StoreError> {
-    let sql = format!("SELECT * FROM manifest WHERE {} LIMIT 1", free(target, only, "$1"));
-    let found = store.query(async |db| {
-        let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [now.into()]);
-        Entity::find().from_raw_sql(statement).one(db).await
-    })?;
-    Ok(found.is_some())
-}
-
-/// The condition for a file to be claimed; `now` is a parameter.
-fn free(target: State, only: Option<i64>, now: &str) -> String {
-    let states: Vec<String> = target.reached_from().iter().map(|s| format!("'{}'", s.as_str())).collect();
-    let only = only.map(|id| format!("AND id = {id}")).unwrap_or_default();
-    format!(
-        "state IN ({}) AND sha256 IS NOT NULL AND (lease_until IS NULL OR lease_until < {now}) {only}",
-        states.join(", ")
-    )
+    })
 }
 
 /// Renews the claim on `files` for as long as the returned guard lives. An embedded database needs none: nobody can

@@ -12,7 +12,7 @@ const FIRST: usize = 3 << 20;
 const LEAST: usize = 512 << 10;
 /// What each further pass takes from the batches of all, in bytes: threads, a connection, blocks read ahead.
 const BESIDES: usize = 2 << 20;
-/// So many batches without a duplicate, and the next ones are twice as large.
+/// After so many clean batches in a row the next ones are twice as large.
 const CLEAN_BATCHES: usize = 4;
 
 /// What the batches of all passes of the process may weigh: one batch of each pass is counted, and about three are
@@ -61,10 +61,13 @@ impl BatchMemory {
 pub(super) struct Share<'a> {
     memory: &'a BatchMemory,
     passes: usize,
-    /// The most that a batch may weigh, before there are devices, and now.
+    /// The most that a batch may weigh while there are no devices.
     least: usize,
+    /// The same with the devices met so far.
     most: AtomicUsize,
+    /// What the next batch should weigh.
     wanted: AtomicUsize,
+    /// Clean batches in a row, since the weight changed.
     clean: AtomicUsize,
 }
 
