@@ -4,6 +4,7 @@
 
 mod binary_copy;
 mod copy_line;
+mod devices;
 mod duplicate;
 pub mod entity;
 mod error;
@@ -46,6 +47,7 @@ pub struct Store {
     db: DatabaseConnection,
     backend: Backend,
     place: String,
+    reserved_ids: devices::ReservedIds,
 }
 
 enum Backend {
@@ -71,7 +73,7 @@ impl Store {
                 Err(e) => Err(StoreError::Unreachable { place: place.clone(), reason: reason(url, &e).await }),
             }
         })?;
-        let store = Store { runtime, db, backend, place };
+        let store = Store { runtime, db, backend, place, reserved_ids: devices::ReservedIds::default() };
         if let Backend::Sqlite(_) = store.backend {
             store.execute("PRAGMA journal_mode = WAL")?;
         }

@@ -1,12 +1,13 @@
 //! The load transaction on PostgreSQL: binary COPY, a savepoint per file and per batch.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::VecDeque;
 
 use sqlx::AssertSqlSafe;
-use sqlx::postgres::{PgConnection, Postgres};
+use sqlx::postgres::Postgres;
 
 use super::binary_copy::{HEADER, TRAILER, encode_row, row_bytes};
 use super::copy_line::{CopyLine, is_conflict};
+use super::devices::{self, Devices};
 use super::duplicate::{Earlier, set_aside};
 use super::postgres_rows::{find_stored, time, values_of};
 use super::transaction::{LoadTransaction, Mark, roll_up};
@@ -29,16 +30,11 @@ pub(super) struct PostgresLoad<'a> {
     _runtime: tokio::runtime::EnterGuard<'a>,
     /// Batches that are announced and not yet put. The first of them is being copied.
     staged: VecDeque<Staged>,
-    /// Ids of the devices met so far, by name.
-    known: HashMap<String, i32>,
+    devices: Devices,
     /// Statements that need no answer: they travel with the next one that does.
     unsent: String,
     file_id: i64,
     file_open: bool,
-    /// Ids of the open file's devices, in the order of its pass.
-    device_ids: Vec<i32>,
-    /// Devices that the open file is the first to name.
-    registered: Vec<String>,
     loaded: Vec<i64>,
 }
 
@@ -64,32 +60,37 @@ impl<'a> PostgresLoad<'a> {
             line: CopyLine::new(store.runtime.handle().clone(), transaction, copy),
             _runtime: store.runtime.enter(),
             staged: VecDeque::new(),
-            known: HashMap::new(),
+            devices: Devices::default(),
             unsent: String::new(),
             file_id: 0,
             file_open: false,
-            device_ids: Vec::new(),
-            registered: Vec::new(),
             loaded: Vec::new(),
         })
     }
 
-    /// In the file's own part of the transaction, so that a refused file leaves no device behind. Two files that meet
-    /// the same new device at once wait for each other, that one time.
     fn register(&mut self, devices: &[String]) -> Result<(), StoreError> {
-        let new: Vec<String> =
-            devices[self.device_ids.len()..].iter().filter(|name| !self.known.contains_key(*name)).cloned().collect();
-        if !new.is_empty() {
+        let unmet = self.devices.unmet(devices);
+        if !unmet.is_empty() {
             self.send("")?;
-            let found = self.ask(async |transaction| find_or_add_devices(transaction, &new).await)?;
-            self.registered.extend(found.iter().map(|(name, _)| name.clone()));
-            self.known.extend(found);
+            let reserved = &self.store.reserved_ids;
+            let found = self.ask(async |transaction| devices::find_or_reserve(transaction, reserved, unmet).await)?;
+            self.devices.meet(found);
         }
-        for name in &devices[self.device_ids.len()..] {
-            let id = self.known.get(name).ok_or_else(|| StoreError::other(&self.store.place, "a device vanished"))?;
-            self.device_ids.push(*id);
-        }
+        self.devices.register(devices);
         Ok(())
+    }
+
+    /// Writes the devices that are `new` (names, ids), all at the end: see [`devices`].
+    fn write_devices(&mut self, new: &(Vec<String>, Vec<i32>)) -> Result<(), StoreError> {
+        let (names, ids) = new;
+        if names.is_empty() {
+            return Ok(());
+        }
+        let taken = self.ask(async |transaction| devices::write(transaction, names, ids).await)?;
+        let Some(first) = taken.first() else { return Ok(()) };
+        self.store.reserved_ids.forget(&taken);
+        let reason = format!("another process was the first to name the device {first:?}");
+        Err(StoreError::Contention { place: self.store.place.clone(), reason })
     }
 
     /// Which of the readings at `indices` have a key that is stored.
@@ -98,7 +99,7 @@ impl<'a> PostgresLoad<'a> {
         batch: &Batch,
         indices: impl Iterator<Item = usize>,
     ) -> Result<Vec<(usize, Earlier)>, StoreError> {
-        let keys: Vec<_> = indices.map(|i| (i, self.device_ids[batch.readings[i].device as usize])).collect();
+        let keys: Vec<_> = indices.map(|i| (i, self.devices.ids()[batch.readings[i].device as usize])).collect();
         let (contract, file_id) = (self.contract, self.file_id);
         self.ask(async |transaction| find_stored(transaction, contract, batch, &keys, file_id).await)
     }
@@ -130,7 +131,7 @@ impl<'a> PostgresLoad<'a> {
         for &index in order {
             let reading = &batch.readings[index];
             let cells = batch.cells_of(reading, self.contract.sensors.len());
-            encode_row(&mut data, batch, reading, cells, self.device_ids[reading.device as usize], self.file_id);
+            encode_row(&mut data, batch, reading, cells, self.devices.ids()[reading.device as usize], self.file_id);
         }
         data.extend_from_slice(&TRAILER);
         data
@@ -155,15 +156,14 @@ impl LoadTransaction for PostgresLoad<'_> {
     fn open_file(&mut self, file_id: i64) -> Result<(), StoreError> {
         self.staged.clear();
         (self.file_id, self.file_open) = (file_id, true);
-        self.device_ids.clear();
-        self.registered.clear();
+        self.devices.open_file();
         self.unsent.push_str("SAVEPOINT file;");
         Ok(())
     }
 
     fn stage(&mut self, batch: &Batch, devices: &[String]) -> Result<(), StoreError> {
         self.register(devices)?;
-        let (order, repeats) = by_key(batch, &self.device_ids);
+        let (order, repeats) = by_key(batch, self.devices.ids());
         let data = self.encode(batch, &order);
         self.staged.push_back(Staged { order, repeats, data });
         if self.staged.len() == 1 { self.start_next() } else { Ok(()) }
@@ -208,7 +208,7 @@ impl LoadTransaction for PostgresLoad<'_> {
     fn put_aggregates(&mut self, aggregates: &Aggregates, devices: &[String]) -> Result<(), StoreError> {
         self.register(devices)?;
         self.send(&format!("DELETE FROM file_aggregates WHERE file_id = {}", self.file_id))?;
-        let (file_id, ids) = (self.file_id, self.device_ids.clone());
+        let (file_id, ids) = (self.file_id, self.devices.ids().to_vec());
         let rows = aggregates.rows();
         self.ask(async |transaction| {
             for rows in rows.chunks(AGGREGATES_AT_ONCE) {
@@ -243,6 +243,7 @@ impl LoadTransaction for PostgresLoad<'_> {
         if mark.state == State::Loaded {
             self.loaded.push(file_id);
         }
+        self.devices.close_file();
         self.file_open = false;
         self.unsent.push_str("RELEASE SAVEPOINT file;");
         Ok(())
@@ -254,19 +255,19 @@ impl LoadTransaction for PostgresLoad<'_> {
         }
         self.line.forget();
         self.staged.clear();
-        // Rolled back with the file that named them first.
-        for name in self.registered.drain(..) {
-            self.known.remove(&name);
-        }
         self.send("ROLLBACK TO SAVEPOINT file; RELEASE SAVEPOINT file")
     }
 
     fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
         self.send("")?;
+        let new = self.devices.take_new();
+        self.write_devices(&new)?;
         if !self.loaded.is_empty() {
             self.send(&roll_up(&self.loaded, "least", "greatest"))?;
         }
-        self.line.commit().map_err(|e| StoreError::classify(&self.store.place, e))
+        self.line.commit().map_err(|e| StoreError::classify(&self.store.place, e))?;
+        self.store.reserved_ids.forget(&new.0);
+        Ok(())
     }
 }
 
@@ -303,33 +304,6 @@ fn by_key(batch: &Batch, ids: &[i32]) -> (Vec<usize>, Vec<(usize, usize)>) {
         same
     });
     (keyed.into_iter().map(|(_, _, i)| i).collect(), repeats)
-}
-
-/// Names with their ids.
-async fn find_or_add_devices(
-    transaction: &mut sqlx::Transaction<'static, Postgres>,
-    names: &[String],
-) -> Result<Vec<(String, i32)>, sqlx::Error> {
-    let find = async |connection: &mut PgConnection, names: &[String]| {
-        sqlx::query_as::<_, (String, i32)>("SELECT name, id FROM device WHERE name = ANY($1)")
-            .bind(names)
-            .fetch_all(connection)
-            .await
-    };
-    let mut found = find(transaction, names).await?;
-    if found.len() == names.len() {
-        return Ok(found);
-    }
-    // In the order of the names, so that two files wait for each other instead of dying together.
-    let known: HashSet<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
-    let mut missing: Vec<String> = names.iter().filter(|name| !known.contains(name.as_str())).cloned().collect();
-    missing.sort_unstable();
-    sqlx::query("INSERT INTO device (name) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING")
-        .bind(&missing)
-        .execute(&mut **transaction)
-        .await?;
-    found.extend(find(transaction, &missing).await?);
-    Ok(found)
 }
 
 async fn insert_aggregates(

@@ -7,18 +7,11 @@ use crate::on_both_databases;
 use crate::support::{Db, HEADER, Outcome, World, eventually, row, telemetry};
 
 on_both_databases!(
-    four_at_once,
+    four_at_once_on_2000_files,
     two_of_four_are_killed,
     four_at_once_on_the_same_keys,
     a_claim_holds_until_its_lease_lapses,
 );
-
-#[test]
-#[ignore = "a minute; cargo test --test it -- --ignored"]
-fn four_at_once_on_2000_files() {
-    four_share(&World::new(Db::Postgres), 2000);
-    four_share(&World::new(Db::Sqlite), 2000);
-}
 
 /// A worker that is about to claim one file has locked all that it looks at; who comes then must not go home.
 #[test]
@@ -35,20 +28,51 @@ fn files_that_another_claim_locks_for_a_moment_are_waited_for() {
     assert_eq!(world.stored(), i64::from(ROWS));
 }
 
+/// Another process names the same new device and commits first: what was read goes in again, under the id that holds.
+#[test]
+fn a_device_that_another_process_names_first() {
+    named_by_another("INSERT INTO device (name) VALUES ('pump-1')", "COMMIT", 1);
+}
+
+/// It rolls back: the device is ours.
+#[test]
+fn a_device_that_another_process_names_in_vain() {
+    named_by_another("INSERT INTO device (name) VALUES ('pump-1')", "ROLLBACK", 2);
+}
+
+/// The id that was reserved is taken by hand: another is found.
+#[test]
+fn an_id_that_somebody_gave_to_another_device() {
+    named_by_another("INSERT INTO device (id, name) VALUES (1, 'pump-0'), (2, 'pump-2')", "COMMIT", 3);
+}
+
+/// `other` is under way while a file with a new device is loaded, and ends with `end`; the device gets `id`.
+fn named_by_another(other: &str, end: &str, id: i64) {
+    let world = World::new(Db::Postgres);
+    world.file("a.csv", telemetry("pump-1", START, ROWS));
+    world.ok(&["scan"]);
+    let held = world.hold(other);
+    let loading = world.command(&["load", "--output", "json"]).stdout(Stdio::piped()).spawn().unwrap();
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    eventually(Duration::from_secs(30), "the load to wait", || world.number(waiting) == 1);
+    held.end(end);
+    let printed = String::from_utf8(loading.wait_with_output().unwrap().stdout).unwrap();
+    assert!(printed.contains("\"loaded\":20,"), "{printed}");
+    assert_eq!(world.number("SELECT id FROM device WHERE name = 'pump-1'"), id);
+    everything_is_loaded(&world, 1, i64::from(ROWS), i64::from(ROWS));
+}
+
 /// 2024-05-01T00:00:00Z.
 const START: i64 = 1_714_521_600;
 const ROWS: u32 = 20;
 
-fn four_at_once(db: Db) {
-    four_share(&World::new(db), 300);
-}
-
-fn four_share(world: &World, files: u32) {
+fn four_at_once_on_2000_files(db: Db) {
+    let (world, files) = (World::new(db), 2000);
     world.ok(&["migrate"]);
     for i in 0..files {
         world.file(format!("{i}.csv"), telemetry(&format!("pump-{}", i % 7), START + i64::from(i) * 3600, ROWS));
     }
-    let outcomes = run_at_once(world, 4);
+    let outcomes = run_at_once(&world, 4);
     for outcome in &outcomes {
         assert_eq!(outcome.code, 0, "{}", outcome.stderr);
         for word in ["error", "warn", "fail", "deadlock", "busy"] {
@@ -56,9 +80,13 @@ fn four_share(world: &World, files: u32) {
         }
     }
     world.ok(&["run"]);
+    if world.db == Db::Postgres {
+        let deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
+        assert_eq!(world.number(deadlocks), 0, "files without a key in common have nothing to wait for");
+    }
     let rows = i64::from(files) * i64::from(ROWS);
     assert_eq!(outcomes.iter().map(|o| o.count("loaded")).sum::<i64>(), rows, "each row is counted by one of them");
-    everything_is_loaded(world, files, rows, rows);
+    everything_is_loaded(&world, files, rows, rows);
 }
 
 fn two_of_four_are_killed(db: Db) {

@@ -139,8 +139,8 @@ impl World {
         self.query(sql);
     }
 
-    /// Runs `sql` in a transaction that stays open until the result is dropped.
-    pub fn hold(&self, sql: &str) -> impl Drop + use<> {
+    /// Runs `sql` in a transaction that stays open until the result is ended or dropped.
+    pub fn hold(&self, sql: &str) -> query::Held {
         query::hold(&self.url, sql)
     }
 

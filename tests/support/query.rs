@@ -74,16 +74,27 @@ pub fn runtime() -> &'static tokio::runtime::Runtime {
     RUNTIME.get_or_init(|| tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap())
 }
 
-/// Runs `sql` in a transaction of the PostgreSQL database `url`, and leaves it open until the result is dropped.
-pub fn hold(url: &str, sql: &str) -> impl Drop + use<> {
-    struct Held(Option<PgConnection>);
-    impl Drop for Held {
-        fn drop(&mut self) {
-            if let Some(connection) = self.0.take() {
-                runtime().block_on(connection.close()).unwrap();
-            }
+/// A transaction that is left open; dropped, it is rolled back.
+pub struct Held(Option<PgConnection>);
+
+impl Held {
+    /// Ends it with `statement`.
+    pub fn end(mut self, statement: &str) {
+        let connection = self.0.as_mut().unwrap();
+        runtime().block_on(sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(connection)).unwrap();
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take() {
+            runtime().block_on(connection.close()).unwrap();
         }
     }
+}
+
+/// Runs `sql` in a transaction of the PostgreSQL database `url`, and leaves it open.
+pub fn hold(url: &str, sql: &str) -> Held {
     let held = runtime().block_on(async {
         let mut connection = PgConnection::connect(url).await?;
         sqlx::raw_sql(AssertSqlSafe(format!("SET statement_timeout = 0; BEGIN; {sql}")))
