@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 
+import perf
 from machine import describe
 from rivals import VENV, duckdb_checks, polars_checks, polars_ingest, prepare_venv
 from servers import Postgres, SQLITE_TABLE
@@ -67,15 +68,15 @@ class Bench:
         (folder / "iotpipe.toml").write_text('[source]\nsettle = "0s"\n')
         return folder
 
-    def run(self, source, *arguments, rows=None, url=None):
-        """`iotpipe run` over `source`, into a new database."""
+    def run(self, source, *arguments, rows=None, url=None, before=()):
+        """`iotpipe run` over `source`, into a new database; `before` comes before the command."""
         world = self.world(source)
         env = {"DATABASE_URL": url or self.postgres.new_database()}
         subprocess.run([self.program, "migrate", "--quiet"], cwd=world, env={**os.environ, **env}, check=True)
-        before = self.postgres.cpu()
-        sample = Sample([self.program, "run", "--quiet", *arguments], world, env)
+        earlier = self.postgres.cpu()
+        sample = Sample([*before, self.program, "run", "--quiet", *arguments], world, env)
         time.sleep(0.2)
-        self.server_cpu = [after - earlier for after, earlier in zip(self.postgres.cpu(), before)]
+        self.server_cpu = [now - then for now, then in zip(self.postgres.cpu(), earlier)]
         if rows is not None and url is None:
             self.postgres.expect("SELECT count(*) FROM iot_raw_data", rows)
         return sample
@@ -194,6 +195,18 @@ def processor(bench):
                    f"{middle(lambda run, *_: run.seconds):.2f} s; processor time of sessions {middle(lambda _, sessions, __: sessions):.2f} s, "
                    f"of the server's writers {middle(lambda _, __, writers: writers):.2f} s, of the program {middle(lambda run, *_: run.cpu):.2f} s; "
                    f"`scan` alone takes {median(scans):.2f} s")
+        profile(bench, what, lambda **how: bench.run(source, *arguments, **how))
+
+
+def profile(bench, what, run):
+    """What the processors do meanwhile, and what the sessions wait for: one run each."""
+    if perf.is_possible():
+        data = WORK / "perf.data"
+        run(before=perf.recorded(data))
+        server, program = perf.shares(data)
+        bench.note("profile", f"`run`, {what}: the sessions' processor time in COPY", server, None, f"of the program: {program}")
+    bench.note("profile", f"`run`, {what}: the time of the sessions' transactions", bench.postgres.waits(run), None,
+               "pg_stat_activity, asked every 10 ms")
 
 
 def duplicates(bench):

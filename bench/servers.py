@@ -1,4 +1,5 @@
 """A throw-away PostgreSQL with default settings, and what is asked of it."""
+import collections
 import glob
 import os
 import pathlib
@@ -136,6 +137,22 @@ class Postgres:
                 writers += int(own[11]) + int(own[12])
         ended = fields(postmaster)
         return (int(ended[13]) + int(ended[14])) / tick, writers / tick
+
+    def waits(self, run):
+        """What the sessions that load during `run()` spend their time with, as shares, the largest first."""
+        question = ("SELECT CASE WHEN state LIKE 'idle%' THEN 'waiting for the program' "
+                    "ELSE coalesce(wait_event_type || ' ' || wait_event, 'processor') END FROM pg_stat_activity "
+                    "WHERE application_name = 'iotpipe' AND backend_type = 'client backend' AND xact_start IS NOT NULL\n\\watch 0.01\n")
+        with tempfile.TemporaryFile("w+") as answers:
+            asker = subprocess.Popen(self.psql("postgres"), stdin=subprocess.PIPE, stdout=answers, text=True)
+            asker.stdin.write(question)
+            asker.stdin.close()
+            run()
+            asker.terminate()
+            asker.wait()
+            answers.seek(0)
+            counts = collections.Counter(filter(None, answers.read().split("\n")))
+        return ", ".join(f"{what} {count / counts.total():.0%}" for what, count in counts.most_common() if count * 50 > counts.total())
 
     def commits_per_second(self):
         """Of one session, each commit with a row, as the server is set (fsync on)."""

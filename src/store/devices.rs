@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 
-use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Connection};
 
 /// Ids that this process has reserved for names that are not committed yet: its transactions use the same ones.
 #[derive(Debug, Default)]
@@ -119,15 +119,27 @@ pub(super) async fn find_or_reserve(
     found.extend(in_state(stored, true));
     let unknown: Vec<String> = names.into_iter().filter(|name| !found.contains_key(name)).collect();
     if !unknown.is_empty() {
-        let ids = sqlx::query_scalar(
-            "SELECT nextval(pg_get_serial_sequence('device', 'id'))::integer FROM generate_series(1, $1)",
-        )
-        .bind(unknown.len() as i64)
-        .fetch_all(connection)
-        .await?;
+        let ids = unused_ids(connection, unknown.len()).await?;
         found.extend(in_state(reserved.reserve(unknown, ids), false));
     }
     Ok(found)
+}
+
+/// `n` ids that no device has. They come from rows that are inserted and taken back: the table's sequence never gives
+/// them again, and may be closed to a role that is allowed to insert.
+async fn unused_ids(connection: &mut PgConnection, n: usize) -> Result<Vec<i32>, sqlx::Error> {
+    let mut attempt = connection.begin().await?;
+    let mut ids: Vec<i32> = Vec::with_capacity(n);
+    // Some may have been given to devices by hand.
+    while ids.len() < n {
+        let more = sqlx::query_scalar::<_, i32>(
+            "INSERT INTO device (name) SELECT gen_random_uuid()::text FROM generate_series(1, $1)
+             ON CONFLICT DO NOTHING RETURNING id",
+        );
+        ids.extend(more.bind((n - ids.len()) as i64).fetch_all(&mut *attempt).await?);
+    }
+    attempt.rollback().await?;
+    Ok(ids)
 }
 
 fn in_state(ids: impl IntoIterator<Item = (String, i32)>, stored: bool) -> impl Iterator<Item = (String, DeviceId)> {

@@ -53,7 +53,8 @@ fn named_by_another(other: &str, end: &str, id: i64) {
     world.ok(&["scan"]);
     let held = world.hold(other);
     let loading = world.command(&["load", "--output", "json"]).stdout(Stdio::piped()).spawn().unwrap();
-    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let waiting =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     eventually(Duration::from_secs(30), "the load to wait", || world.number(waiting) == 1);
     held.end(end);
     let printed = String::from_utf8(loading.wait_with_output().unwrap().stdout).unwrap();
