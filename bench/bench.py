@@ -323,12 +323,14 @@ table, and could not tell which rows are duplicates before all are in; several s
 before the rest, and a crash between their commits would leave it so.
 
 The rows `processor` show what `run` takes beyond that. For most of the time the session is busy: parsing, checks, aggregates and
-encoding are done beside it. Much of what is left is `scan`, which hashes the file before the load reads it again: it fixes which bytes are
+encoding are done beside it. What is left is `scan`, which hashes the file before the load reads it again: it fixes which bytes are
 to be loaded, a content that was loaded under another name is told before any of it is sent, and every other step relies on it.
-With `--workers 2` two sessions, the server's writers and the program share the two cores of this machine; the limit is the last row
-of `limits` for 3 devices, with the program's own processor time on top. It is not reached yet: the database is new, so the first two files name the same new devices, and
-the second waits for the commit of the first before it goes on (a file that is refused must leave no device behind); and while one
-session writes the server's log to the disk, the other soon waits for it.
+The rows `profile` show what the session does meanwhile: the upkeep of the key is half of it.
+
+With `--workers 2` two sessions, the server's writers and the program share the two cores of this machine: add the processor times
+of the row `processor`, and halve them. The limit is the last row of `limits` for 3 devices, where nothing but the two sessions
+runs, with half of the program's own processor time on top. Beyond that there are waits that the sessions have with ready rows too:
+while one writes the server's log to the disk, the other soon waits for it, and so with a file that grows.
 
 With many devices the rows of a batch fall all over the index; the larger the batch, the more rows of a device stand together.
 Batches grow with the number of devices, as far as memory is to stay small.

@@ -14,6 +14,7 @@ on_both_databases!(
     a_csv_that_is_no_gzip,
     a_name_that_is_no_utf8,
     more_rejected_than_allowed,
+    a_refused_file_is_the_first_to_name_a_device,
     a_file_that_vanishes,
     a_file_that_changes,
     files_under_way,
@@ -136,6 +137,21 @@ fn more_rejected_than_allowed(db: Db) {
     world.file("broken.csv", &file);
     world.ok(&["run"]);
     assert_eq!(world.stored(), 101, "sent again under a milder contract, it is judged again");
+}
+
+/// Both share a transaction; what the first leaves behind must not stand in for what the second brings.
+fn a_refused_file_is_the_first_to_name_a_device(db: Db) {
+    let world = World::new(db);
+    let bad: String = (0..20).map(|i| format!("{}\n", row(START + i, "pump-1", 99.0))).collect();
+    world.file("a.csv", format!("{}{bad}", telemetry("pump-1", START + 100, 5)));
+    world.file("b.csv", telemetry("pump-1", START + 200, 5));
+
+    world.ok(&["run"]);
+
+    assert_eq!(world.manifest("a.csv").state, "rejected");
+    assert_eq!(world.lines("SELECT device, count(*) FROM iot_readings GROUP BY device"), ["pump-1|5"]);
+    assert_eq!(world.lines("SELECT name FROM device"), ["pump-1"]);
+    world.ok(&["verify"]);
 }
 
 fn a_file_that_vanishes(db: Db) {
