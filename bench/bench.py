@@ -320,7 +320,8 @@ sorts them, in two COPYs. No single session does better, and most of its time is
 the BRIN index, row by row: compare the same rows without them. It could be had cheaper only where the table is not in use: rows in
 the order of the key would save some, but devices send in the order of time; an index built behind the copy would lock the
 table, and could not tell which rows are duplicates before all are in; several sessions for one file would show some of it
-before the rest, and a crash between their commits would leave it so.
+before the rest, and a crash between their commits would leave it so. Several sessions could fill a table aside that is attached
+as a partition at the end; but files overlap in time and share devices, and PostgreSQL keeps no key across such partitions.
 
 The rows `processor` show what `run` takes beyond that. For most of the time the session is busy: parsing, checks, aggregates and
 encoding are done beside it. What is left is `scan`, which hashes the file before the load reads it again: it fixes which bytes are
