@@ -324,9 +324,9 @@ before the rest, and a crash between their commits would leave it so. Several se
 as a partition at the end; but files overlap in time and share devices, and PostgreSQL keeps no key across such partitions.
 
 The rows `processor` show what `run` takes beyond that. For most of the time the session is busy: parsing, checks, aggregates and
-encoding are done beside it. What is left is `scan`, which hashes the file before the load reads it again: it fixes which bytes are
+encoding are done beside it. Most of what is left is `scan`, which hashes the file before the load reads it again: it fixes which bytes are
 to be loaded, a content that was loaded under another name is told before any of it is sent, and every other step relies on it.
-The rows `profile` show what the session does meanwhile: the upkeep of the key is half of it.
+The rows `profile` show what the session does meanwhile: the upkeep of the key is half of it, and more with many devices.
 
 With `--workers 2` two sessions, the server's writers and the program share the two cores of this machine: add the processor times
 of the row `processor`, and halve them. The limit is the last row of `limits` for 3 devices, where nothing but the two sessions
