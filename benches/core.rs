@@ -6,7 +6,7 @@ use iotpipe::aggregate::Aggregates;
 use iotpipe::config::Config;
 use iotpipe::contract::{Ambiguous, Contract, Decimal, TimestampFormat, TimestampParser, parse_float, parse_integer};
 use iotpipe::generate::{Options, Style, generate};
-use iotpipe::parse::{Fields, RowReader};
+use iotpipe::parse::{Fields, RowBlock, RowReader};
 use iotpipe::reading::Batch;
 use iotpipe::validate::{Layout, Validator};
 use jiff::{Timestamp, tz::TimeZone};
@@ -119,8 +119,10 @@ fn texts(style: Style, columns: &[usize]) -> Vec<Vec<u8>> {
 fn each_row(file: &[u8], mut take: impl FnMut(Fields<'_>)) {
     let mut reader = RowReader::new(file, b',', 0);
     reader.header().expect("memory can be read");
-    while let Some(row) = reader.next_row().expect("memory can be read") {
-        take(row.fields);
+    let mut block = RowBlock::default();
+    while let Some(next) = reader.next_block(block).expect("memory can be read") {
+        next.rows().for_each(|row| take(row.fields));
+        block = next;
     }
 }
 
@@ -129,7 +131,9 @@ fn judge(contract: &Contract, file: &[u8], batch: &mut Batch) {
     let header = reader.header().expect("memory can be read").expect("the generator writes a header");
     let layout = Layout::bind(contract, &header.names, "").expect("the generator writes the contract's columns");
     let mut validator = Validator::new(contract, layout, DISCOVERED_AT);
-    while let Some(row) = reader.next_row().expect("memory can be read") {
-        validator.judge(&row, batch);
+    let mut block = RowBlock::default();
+    while let Some(next) = reader.next_block(block).expect("memory can be read") {
+        next.rows().for_each(|row| validator.judge(&row, batch));
+        block = next;
     }
 }

@@ -1,60 +1,88 @@
-//! Cuts one row into fields.
+//! Cuts rows into fields.
 
-/// The fields of one row.
+use std::ops::Range;
+
+use super::MAX_ROW;
+
+/// The fields of one row. Those beyond the header's are counted, not kept.
 #[derive(Debug, Clone, Copy)]
 pub struct Fields<'a> {
-    row: &'a [u8],
+    len: usize,
+    block: &'a [u8],
     unescaped: &'a [u8],
     places: &'a [Place],
 }
 
-/// Where a field's content stands: in the row, or (with doubled quotes undone) among the unescaped bytes.
+/// Where a field's content stands: in the block, or (with doubled quotes undone) among the unescaped bytes, both of which
+/// are far shorter than [`UNESCAPED`].
 #[derive(Debug, Clone, Copy)]
 struct Place {
-    start: usize,
-    end: usize,
-    unescaped: bool,
+    start: u32,
+    end: u32,
+}
+
+/// Added to both ends of a place among the unescaped bytes.
+const UNESCAPED: u32 = 1 << 31;
+
+impl Place {
+    fn plain(start: usize, end: usize) -> Self {
+        Self { start: start as u32, end: end as u32 }
+    }
+
+    fn unescaped(start: usize, end: usize) -> Self {
+        Self { start: start as u32 | UNESCAPED, end: end as u32 | UNESCAPED }
+    }
 }
 
 impl<'a> Fields<'a> {
-    pub(super) fn none() -> Self {
-        Self { row: &[], unescaped: &[], places: &[] }
-    }
-
     /// Number of fields.
     pub fn len(&self) -> usize {
-        self.places.len()
+        self.len
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.places.is_empty()
+        self.len == 0
     }
 
-    /// The content of field `index`, quotes undone; empty when there is no such field.
+    /// The content of field `index`, quotes undone; empty when there is no such field, or the header has none.
     pub fn get(&self, index: usize) -> &'a [u8] {
         match self.places.get(index) {
-            Some(p) if p.unescaped => &self.unescaped[p.start..p.end],
-            Some(p) => &self.row[p.start..p.end],
+            Some(p) if p.start < UNESCAPED => &self.block[p.start as usize..p.end as usize],
+            Some(p) => &self.unescaped[(p.start ^ UNESCAPED) as usize..(p.end ^ UNESCAPED) as usize],
             None => &[],
         }
     }
 }
 
-/// Fields of the current row; its memory is used again for each.
+/// Fields of consecutive rows of one block.
 #[derive(Debug, Default)]
 pub(super) struct FieldIndex {
     places: Vec<Place>,
     unescaped: Vec<u8>,
+    /// How many fields the row has that was cut last.
+    pub(super) counted: usize,
+    /// Places that may be kept when that row's are.
+    most: usize,
 }
 
-/// What stands at the beginning of some bytes.
+/// How a file's rows are cut.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Dialect {
+    /// What separates fields.
+    pub(super) delimiter: u8,
+    /// The header's fields: those of which a row may keep the places.
+    pub(super) width: usize,
+}
+
+/// What stands at some place in some bytes.
 pub(super) enum Split {
-    /// A row of `len` bytes over `lines` physical lines; the next begins at `next`. An empty line has `len` 0.
-    Row { len: usize, lines: u64, next: usize },
-    /// A quoted field with text behind its closing quote, or open at the end of the file.
+    /// A row that ends before `end`, over `lines` physical lines; the next begins at `next`. An empty line is a row of no
+    /// bytes.
+    Row { end: usize, lines: u64, next: usize },
+    /// A quoted field with text behind its closing quote, or open at the end of the file; or more than [`MAX_ROW`] bytes.
     Malformed,
-    /// The row goes on behind these bytes.
+    /// The row goes on behind the bytes.
     More,
 }
 
@@ -65,15 +93,47 @@ enum FieldEnd {
 }
 
 impl FieldIndex {
-    pub(super) fn fields<'a>(&'a self, row: &'a [u8]) -> Fields<'a> {
-        Fields { row, unescaped: &self.unescaped, places: &self.places }
+    /// A row's `len` fields, of which `kept` stand in `block`.
+    pub(super) fn fields<'a>(&'a self, len: usize, block: &'a [u8], kept: Range<usize>) -> Fields<'a> {
+        Fields { len, block, unescaped: &self.unescaped, places: &self.places[kept] }
     }
 
-    /// Splits the row at the beginning of `bytes`, which are the last of the file when `last`.
-    pub(super) fn split(&mut self, bytes: &[u8], delimiter: u8, last: bool) -> Split {
+    /// Number of fields that are kept.
+    pub(super) fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    pub(super) fn clear(&mut self) {
         self.places.clear();
         self.unescaped.clear();
-        let (mut at, mut lines) = (0, 1);
+    }
+
+    /// Adds the fields of the row that begins at `start` in `bytes`, which are the last of the file when `last`. None are
+    /// added where there is no row, or an empty one.
+    pub(super) fn split(&mut self, bytes: &[u8], start: usize, dialect: Dialect, last: bool) -> Split {
+        let (places, unescaped) = (self.places.len(), self.unescaped.len());
+        (self.counted, self.most) = (0, places.saturating_add(dialect.width));
+        let split = match self.row(bytes, start, dialect.delimiter, last) {
+            Split::Row { end, .. } if end - start > MAX_ROW => Split::Malformed,
+            split => split,
+        };
+        if !matches!(split, Split::Row { end, .. } if end > start) {
+            self.places.truncate(places);
+            self.unescaped.truncate(unescaped);
+            self.counted = 0;
+        }
+        split
+    }
+
+    fn add(&mut self, place: Place) {
+        self.counted += 1;
+        if self.places.len() < self.most {
+            self.places.push(place);
+        }
+    }
+
+    fn row(&mut self, bytes: &[u8], start: usize, delimiter: u8, last: bool) -> Split {
+        let (mut at, mut lines) = (start, 1);
         loop {
             let end = if bytes.get(at) == Some(&b'"') {
                 match self.quoted(bytes, at + 1, delimiter, last, &mut lines) {
@@ -83,40 +143,29 @@ impl FieldIndex {
             } else {
                 self.unquoted(bytes, at, delimiter)
             };
-            match end {
-                FieldEnd::Delimiter(next) => at = next,
-                FieldEnd::Line(newline) => {
-                    let len = newline - usize::from(newline > 0 && bytes[newline - 1] == b'\r');
-                    return Split::Row { len, lines, next: newline + 1 };
+            let (text, next) = match end {
+                FieldEnd::Delimiter(next) => {
+                    at = next;
+                    continue;
                 }
-                FieldEnd::File if last => {
-                    let len = bytes.len() - usize::from(bytes.last() == Some(&b'\r'));
-                    return Split::Row { len, lines, next: bytes.len() };
-                }
+                FieldEnd::Line(newline) => (&bytes[start..newline], newline + 1),
+                FieldEnd::File if last => (&bytes[start..], bytes.len()),
                 FieldEnd::File => return Split::More,
-            }
+            };
+            return Split::Row { end: start + without_cr(text).len(), lines, next };
         }
     }
 
     fn unquoted(&mut self, bytes: &[u8], start: usize, delimiter: u8) -> FieldEnd {
-        let place = |end: usize| Place { start, end, unescaped: false };
         let rest = &bytes[start..];
-        match rest.iter().position(|&b| b == delimiter || b == b'\n') {
-            Some(n) if rest[n] == b'\n' => {
-                let end = start + n;
-                let end_of_text = end - usize::from(n > 0 && bytes[end - 1] == b'\r');
-                self.places.push(place(end_of_text));
-                FieldEnd::Line(end)
-            }
-            Some(n) => {
-                self.places.push(place(start + n));
-                FieldEnd::Delimiter(start + n + 1)
-            }
-            None => {
-                self.places.push(place(bytes.len() - usize::from(rest.last() == Some(&b'\r'))));
-                FieldEnd::File
-            }
-        }
+        let found = rest.iter().position(|&b| b == delimiter || b == b'\n');
+        let (text, end) = match found {
+            Some(n) if rest[n] == b'\n' => (without_cr(&rest[..n]), FieldEnd::Line(start + n)),
+            Some(n) => (&rest[..n], FieldEnd::Delimiter(start + n + 1)),
+            None => (without_cr(rest), FieldEnd::File),
+        };
+        self.add(Place::plain(start, start + text.len()));
+        end
     }
 
     fn quoted(
@@ -151,14 +200,19 @@ impl FieldIndex {
                 (Some(b'\r'), None) | (None, _) => (quote, FieldEnd::File),
                 _ => return Err(Split::Malformed),
             };
-            self.places.push(match escaped_from {
-                None => Place { start, end, unescaped: false },
+            let place = match escaped_from {
+                None => Place::plain(start, end),
                 Some(unescaped) => {
                     self.unescaped.extend_from_slice(&bytes[from..end]);
-                    Place { start: unescaped, end: self.unescaped.len(), unescaped: true }
+                    Place::unescaped(unescaped, self.unescaped.len())
                 }
-            });
+            };
+            self.add(place);
             return Ok(next);
         }
     }
+}
+
+pub(super) fn without_cr(bytes: &[u8]) -> &[u8] {
+    bytes.strip_suffix(b"\r").unwrap_or(bytes)
 }

@@ -19,17 +19,20 @@ impl Read for Pieces<'_> {
 type Seen = (u64, Vec<u8>, Vec<Vec<u8>>, Option<Problem>, bool);
 
 fn rows_in_pieces(bytes: &[u8], size: usize) -> Vec<Seen> {
-    let mut reader = RowReader::new(Pieces(bytes, size), b',', 0);
-    let mut rows = Vec::new();
-    while let Some(row) = reader.next_row().unwrap() {
-        let fields = (0..row.fields.len()).map(|i| row.fields.get(i).to_vec()).collect();
-        rows.push((row.line, row.bytes.to_vec(), fields, row.problem, row.continuation));
+    let mut reader = RowReader::new(Pieces(bytes, size), b',', 0).with_block_bytes(size);
+    let (mut rows, mut block) = (Vec::new(), RowBlock::default());
+    while let Some(next) = reader.next_block(block).unwrap() {
+        for row in next.rows() {
+            let fields = (0..row.fields.len()).map(|i| row.fields.get(i).to_vec()).collect();
+            rows.push((row.line, row.bytes.to_vec(), fields, row.problem, row.continuation));
+        }
+        block = next;
     }
     rows
 }
 
 fn rows(bytes: &[u8]) -> Vec<Seen> {
-    rows_in_pieces(bytes, usize::MAX)
+    rows_in_pieces(bytes, 256 << 10)
 }
 
 fn lines_of(bytes: &[u8]) -> Vec<(u64, String, Option<Problem>)> {
@@ -86,8 +89,19 @@ fn the_header_keeps_preamble_and_line_ending_and_drops_the_mark() {
     let header = reader.header().unwrap().unwrap();
     assert_eq!(header.bytes, b"device list\r\n\"ts\",t\r");
     assert_eq!(header.names, [b"ts".to_vec(), b"t".to_vec()]);
-    assert_eq!(reader.next_row().unwrap().unwrap().line, 3);
+    let block = reader.next_block(RowBlock::default()).unwrap().unwrap();
+    assert_eq!(block.rows().map(|row| row.line).collect::<Vec<_>>(), [3]);
     assert_eq!(RowReader::new(&b"\n\r\n"[..], b',', 0).header().unwrap(), None);
+}
+
+#[test]
+fn fields_beyond_the_header_are_counted_and_not_kept() {
+    let mut reader = RowReader::new(&b"a,b\n1,2,\"3\"\"\",4\n5\n\"6\",7\n"[..], b',', 0);
+    reader.header().unwrap();
+    let block = reader.next_block(RowBlock::default()).unwrap().unwrap();
+    let text = |row: &RawRow<'_>| [0, 1, 2].map(|i| String::from_utf8_lossy(row.fields.get(i)).into_owned()).join("|");
+    let seen: Vec<(usize, String)> = block.rows().map(|row| (row.fields.len(), text(&row))).collect();
+    assert_eq!(seen, [(4, "1|2|".to_owned()), (1, "5||".to_owned()), (2, "6|7|".to_owned())]);
 }
 
 proptest! {

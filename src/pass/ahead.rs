@@ -1,5 +1,5 @@
-//! Reads ahead of the parser: hash and decompression cost as much as parsing, so a file of more than one block has a
-//! thread of its own for them.
+//! Cuts rows ahead of the one who judges them: reading, hashing, decompressing and cutting cost as much as the verdicts,
+//! so a file of more than one block has a thread of its own for them.
 
 use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -9,98 +9,84 @@ use std::thread::Scope;
 use sha2::{Digest, Sha256};
 
 use crate::config::hex;
-use crate::source::Compression;
+use crate::parse::{RowBlock, RowReader};
 
-/// Bytes that are handed over at once.
-const BLOCK: usize = 256 << 10;
 /// Blocks between the two threads.
-const BLOCKS_UNDER_WAY: usize = 3;
+const BLOCKS_UNDER_WAY: usize = 1;
 
-/// The plain bytes of a file. Once they have been read to their end, the hash of what is stored is known.
-pub(super) struct ReadAhead {
-    block: Vec<u8>,
-    at: usize,
-    following: Option<Following>,
-    hash: Arc<Mutex<Sha256>>,
+/// The rows of a file, block by block.
+pub(super) enum RowsAhead<R> {
+    /// All of the file has been read.
+    Here(RowReader<R>),
+    /// A thread cuts what follows.
+    Following { blocks: Receiver<io::Result<RowBlock>>, used: SyncSender<RowBlock> },
 }
 
-struct Following {
-    blocks: Receiver<io::Result<Vec<u8>>>,
-    used: SyncSender<Vec<u8>>,
-}
+impl<R: Read + Send> RowsAhead<R> {
+    /// The thread, when one is needed, lives in `scope`.
+    pub(super) fn begin<'scope>(scope: &'scope Scope<'scope, '_>, rows: RowReader<R>) -> Self
+    where
+        R: 'scope,
+    {
+        if rows.at_end() {
+            return RowsAhead::Here(rows);
+        }
+        let (sender, blocks) = sync_channel(BLOCKS_UNDER_WAY);
+        let (used, spare) = sync_channel(BLOCKS_UNDER_WAY + 2);
+        scope.spawn(move || cut(rows, &sender, &spare));
+        RowsAhead::Following { blocks, used }
+    }
 
-impl ReadAhead {
-    /// Reads the first block; the thread that reads the others lives in `scope`.
+    /// The next rows; `None` behind the last.
     ///
     /// # Errors
-    /// Those of the reader.
-    pub(super) fn begin<'scope>(
-        scope: &'scope Scope<'scope, '_>,
-        reader: Box<dyn Read + Send + 'scope>,
-        compression: Compression,
-    ) -> io::Result<Self> {
-        let hash = Arc::new(Mutex::new(Sha256::new()));
-        let hashed = HashingReader { inner: reader, hash: Arc::clone(&hash) };
-        let mut plain = compression.decode(hashed)?;
-        let mut block = Vec::with_capacity(BLOCK);
-        let following = match read_block(&mut plain, &mut block)? {
-            false => None,
-            true => Some(Following::spawn(scope, plain)),
-        };
-        Ok(Self { block, at: 0, following, hash })
-    }
-
-    /// The hash (hex) of the stored bytes; of all of them once a read has given 0.
-    pub(super) fn sha256(&self) -> String {
-        hex(&self.hash.lock().map(|hash| hash.clone().finalize()).unwrap_or_default())
-    }
-}
-
-impl Following {
-    fn spawn<'scope>(scope: &'scope Scope<'scope, '_>, mut plain: Box<dyn Read + Send + 'scope>) -> Self {
-        let (sender, blocks) = sync_channel(BLOCKS_UNDER_WAY);
-        let (used, spare) = sync_channel::<Vec<u8>>(BLOCKS_UNDER_WAY + 2);
-        scope.spawn(move || {
-            loop {
-                let mut block = spare.try_recv().unwrap_or_else(|_| Vec::with_capacity(BLOCK));
-                block.clear();
-                let read = read_block(&mut plain, &mut block);
-                let goes_on = matches!(read, Ok(true));
-                // Nobody listens any more when the parser has given up.
-                if sender.send(read.map(|_| block)).is_err() || !goes_on {
-                    return;
-                }
-            }
-        });
-        Self { blocks, used }
-    }
-}
-
-impl Read for ReadAhead {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.at == self.block.len() {
-            let Some(following) = &self.following else { return Ok(0) };
-            let Ok(next) = following.blocks.recv() else { return Ok(0) };
-            let used = std::mem::replace(&mut self.block, next?);
-            let _ = following.used.try_send(used);
-            self.at = 0;
+    /// Those of the reader. The rows before them have been given.
+    pub(super) fn next_block(&mut self) -> io::Result<Option<RowBlock>> {
+        match self {
+            RowsAhead::Here(rows) => rows.next_block(RowBlock::default()),
+            RowsAhead::Following { blocks, .. } => blocks.recv().ok().transpose(),
         }
-        let n = buffer.len().min(self.block.len() - self.at);
-        buffer[..n].copy_from_slice(&self.block[self.at..self.at + n]);
-        self.at += n;
-        Ok(n)
+    }
+
+    /// Takes a block whose rows have been judged, for its memory.
+    pub(super) fn give_back(&self, block: RowBlock) {
+        if let RowsAhead::Following { used, .. } = self {
+            let _ = used.try_send(block.emptied());
+        }
     }
 }
 
-/// Fills `block`; whether there may be more.
-fn read_block(reader: &mut impl Read, block: &mut Vec<u8>) -> io::Result<bool> {
-    reader.take(BLOCK as u64).read_to_end(block).map(|n| n == BLOCK)
+fn cut(mut rows: RowReader<impl Read>, sender: &SyncSender<io::Result<RowBlock>>, spare: &Receiver<RowBlock>) {
+    while let Some(block) = rows.next_block(spare.try_recv().unwrap_or_default()).transpose() {
+        let goes_on = block.is_ok();
+        // Nobody listens any more when the pass has given up.
+        if sender.send(block).is_err() || !goes_on {
+            return;
+        }
+    }
 }
 
 /// Hashes what passes through it.
-struct HashingReader<R> {
+pub(super) struct HashingReader<R> {
     inner: R,
     hash: Arc<Mutex<Sha256>>,
+}
+
+/// The hash of the bytes that have passed through a [`HashingReader`].
+pub(super) struct PassedBytes(Arc<Mutex<Sha256>>);
+
+impl<R> HashingReader<R> {
+    pub(super) fn over(inner: R) -> (Self, PassedBytes) {
+        let hash = Arc::new(Mutex::new(Sha256::new()));
+        (Self { inner, hash: Arc::clone(&hash) }, PassedBytes(hash))
+    }
+}
+
+impl PassedBytes {
+    /// In hex.
+    pub(super) fn sha256(&self) -> String {
+        hex(&self.0.lock().map(|hash| hash.clone().finalize()).unwrap_or_default())
+    }
 }
 
 impl<R: Read> Read for HashingReader<R> {

@@ -11,13 +11,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::Scope;
 
-use ahead::ReadAhead;
+use ahead::{HashingReader, RowsAhead};
 pub use memory::BatchMemory;
 use memory::Share;
 
 use crate::contract::Contract;
 use crate::error::Error;
-use crate::parse::{Problem, RawRow, RowReader};
+use crate::parse::{Header, Problem, RawRow, RowReader};
 use crate::reading::{Batch, Rule, Verdict};
 use crate::sink::Sink;
 use crate::source::Compression;
@@ -200,7 +200,7 @@ impl Patience {
     }
 }
 
-/// Parses and validates to the end of the file; gives the hash of its bytes.
+/// Judges to the end of the file; gives the hash of its bytes.
 fn read<'scope>(
     scope: &'scope Scope<'scope, '_>,
     input: PassInput<'scope>,
@@ -208,8 +208,37 @@ fn read<'scope>(
     send: &dyn Fn(Message) -> bool,
     share: &Share<'_>,
 ) -> Result<String, Error> {
-    let plain = ReadAhead::begin(scope, input.reader, input.compression).map_err(unreadable)?;
+    let (stored, passed) = HashingReader::over(input.reader);
+    let plain = input.compression.decode(stored).map_err(unreadable)?;
     let mut rows = RowReader::new(plain, contract.csv.delimiter, contract.csv.skip_lines);
+    let header = header_of(&mut rows)?;
+    let layout = Layout::bind(contract, &header.names, input.file_name).map_err(Error::Refused)?;
+    let mut validator = Validator::new(contract, layout, input.discovered_at);
+    let mut batch = share.first_batch();
+    let mut listening = send(Message::Header(header.bytes));
+    let mut patience = Patience::with(input.max_rejected_ratio);
+    let mut blocks = RowsAhead::begin(scope, rows);
+    while listening && let Some(block) = blocks.next_block().map_err(unreadable)? {
+        for row in block.rows() {
+            let rejections = batch.rejections.len();
+            validator.judge(&row, &mut batch);
+            patience.after(&row, batch.rejections.len() > rejections)?;
+            if batch.weight() >= share.bytes() {
+                if input.stop.load(Ordering::Relaxed) {
+                    return Err(Error::Stopped);
+                }
+                listening &= send(Message::Batch(std::mem::take(&mut batch)));
+                // Not before the batch is taken over: by then the sinks have given one back.
+                batch = share.empty_batch();
+            }
+        }
+        blocks.give_back(block);
+    }
+    send(Message::Batch(batch));
+    Ok(passed.sha256())
+}
+
+fn header_of(rows: &mut RowReader<impl Read>) -> Result<Header, Error> {
     let header = rows.header().map_err(unreadable)?.ok_or_else(|| {
         Error::Refused(FileRejection { rule: Rule::Empty, message: "the file has no header".to_owned() })
     })?;
@@ -218,26 +247,7 @@ fn read<'scope>(
         let message = "the header line is malformed: no column can be told from it".to_owned();
         return Err(Error::Refused(FileRejection { rule, message }));
     }
-    let layout = Layout::bind(contract, &header.names, input.file_name).map_err(Error::Refused)?;
-    let mut validator = Validator::new(contract, layout, input.discovered_at);
-    let mut batch = share.first_batch();
-    let mut listening = send(Message::Header(header.bytes));
-    let mut patience = Patience::with(input.max_rejected_ratio);
-    while listening && let Some(row) = rows.next_row().map_err(unreadable)? {
-        let rejections = batch.rejections.len();
-        validator.judge(&row, &mut batch);
-        patience.after(&row, batch.rejections.len() > rejections)?;
-        if batch.weight() >= share.bytes() {
-            if input.stop.load(Ordering::Relaxed) {
-                return Err(Error::Stopped);
-            }
-            listening = send(Message::Batch(std::mem::take(&mut batch)));
-            // Not before the batch is taken over: by then the sinks have given one back.
-            batch = share.empty_batch();
-        }
-    }
-    send(Message::Batch(batch));
-    Ok(rows.into_reader().sha256())
+    Ok(header)
 }
 
 /// A read that fails halfway: broken compression is the file's fault, anything else the surroundings'.

@@ -9,6 +9,7 @@ use crate::support::{Db, HEADER, World, gzip, row, telemetry};
 on_both_databases!(
     a_line_without_end,
     a_zip_bomb,
+    rows_of_a_million_fields,
     a_hundred_thousand_columns,
     names_that_play_with_paths,
     links_out_of_the_folder,
@@ -101,6 +102,19 @@ fn rows_that_break_every_rule(db: Db) {
     world.file("bad.csv.gz", &bytes);
     run_in_bounds(&world);
     world.expect_refused_whole("bad.csv.gz", &bytes, "too_many_rejected");
+}
+
+/// Rows that are nothing but a million delimiters: where each field stands takes more room than its bytes.
+fn rows_of_a_million_fields(db: Db) {
+    let world = World::new(db);
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(format!("{HEADER}\n").as_bytes()).unwrap();
+    let row = [",".repeat((1 << 20) - 1), "\n".to_owned()].concat();
+    (0..100).for_each(|_| encoder.write_all(row.as_bytes()).unwrap());
+    let bytes = encoder.finish().unwrap();
+    world.file("commas.csv.gz", &bytes);
+    run_in_bounds(&world);
+    world.expect_refused_whole("commas.csv.gz", &bytes, "too_many_rejected");
 }
 
 fn a_hundred_thousand_columns(db: Db) {
