@@ -71,7 +71,7 @@ pub(super) struct FieldIndex {
 pub(super) struct Dialect {
     /// What separates fields.
     pub(super) delimiter: u8,
-    /// The header's fields: those of which a row may keep the places.
+    /// Number of the header's fields, beyond which a row's are only counted; no limit until it is known.
     pub(super) width: usize,
 }
 

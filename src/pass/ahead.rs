@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::config::hex;
 use crate::parse::{RowBlock, RowReader};
 
-/// Blocks between the two threads.
+/// Blocks between the two threads: more of them take memory and gain nothing.
 const BLOCKS_UNDER_WAY: usize = 1;
 
 /// The rows of a file, block by block.

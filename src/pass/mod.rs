@@ -227,7 +227,10 @@ fn read<'scope>(
                 if input.stop.load(Ordering::Relaxed) {
                     return Err(Error::Stopped);
                 }
-                listening &= send(Message::Batch(std::mem::take(&mut batch)));
+                listening = send(Message::Batch(std::mem::take(&mut batch)));
+                if !listening {
+                    break;
+                }
                 // Not before the batch is taken over: by then the sinks have given one back.
                 batch = share.empty_batch();
             }
