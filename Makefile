@@ -26,7 +26,7 @@ bench: build ## measure against what else could be used; at full scale writes do
 	@python3 bench/bench.py $${CARGO_TARGET_DIR:-target}/release/iotpipe
 
 bench-core: ## micro-benchmarks of the core (BENCH="parse …" for some of them)
-	@$(TOOLCHAIN) cargo bench --locked --bench core -- $${BENCH:-}
+	@$(TOOLCHAIN) cargo bench --locked --package iotpipe-core --bench core -- $${BENCH:-}
 
 fuzz: ## ten minutes of fuzzing per target (FUZZ_SECONDS=… FUZZ_TARGETS="parser …")
 	@$(TOOLCHAIN) scripts/fuzz.sh

@@ -7,12 +7,12 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, ensure};
-use iotpipe::config::Config;
 use iotpipe::error::Error;
-use iotpipe::pass::{self, BatchMemory, PassInput, Tally};
-use iotpipe::reading::Batch;
+use iotpipe::ingest::pass::{BatchMemory, PassInput, run_pass};
 use iotpipe::sink::{AggregateSink, Sink};
 use iotpipe::source::{Compression, sha256_of};
+use iotpipe_core::contract::Contract;
+use iotpipe_core::reading::{Batch, Tally};
 
 /// 2027-01-15 08:00 UTC: "now" is fixed, so that a file gets the same verdicts on every day.
 const DISCOVERED_AT: i64 = 1_800_000_000_000_000;
@@ -28,7 +28,7 @@ impl Sink for CountingSink {
         Ok(())
     }
 
-    fn take(&mut self, batch: &mut Batch, _devices: &[String]) -> Result<(), Error> {
+    fn write(&mut self, batch: &mut Batch, _devices: &[String]) -> Result<(), Error> {
         self.rows += (batch.readings.len() + batch.rejections.len()) as i64;
         Ok(())
     }
@@ -40,7 +40,7 @@ impl Sink for CountingSink {
 
 /// Takes the file at `path` through parse, validate and aggregate.
 pub fn one_pass(path: &Path) -> anyhow::Result<Tally> {
-    let contract = Config::from_text("", None).map_err(anyhow::Error::msg)?.contract;
+    let contract = Contract::from_toml("")?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let input = PassInput {
         reader: Box::new(File::open(path)?),
@@ -53,7 +53,7 @@ pub fn one_pass(path: &Path) -> anyhow::Result<Tally> {
         stop: &AtomicBool::new(false),
     };
     let (mut counting, mut aggregates) = (CountingSink::default(), AggregateSink::new(&contract));
-    let tally = pass::run(input, &contract, &mut [&mut counting, &mut aggregates])?;
+    let tally = run_pass(input, &contract, &mut [&mut counting, &mut aggregates])?;
     ensure!(counting.rows >= tally.total, "{} rows reached the sinks, the tally is {tally:?}", counting.rows);
     ensure!(tally.loaded == 0 || !aggregates.aggregates.rows().is_empty(), "no aggregates of {tally:?}");
     Ok(tally)

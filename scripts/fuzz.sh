@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Fuzzes each target for FUZZ_SECONDS (600 unless told); FUZZ_TARGETS names some of them. Needs a nightly compiler and
-# cargo-fuzz, and installs what is missing of both. What it finds new goes to fuzz/corpus/.
+# cargo-fuzz, and installs what is missing of both. What it finds new goes to core/fuzz/corpus/.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/../core"
 
 has() { command -v "$1" >/dev/null 2>&1; }
 

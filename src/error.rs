@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::store::StoreError;
-use crate::validate::FileRejection;
+use iotpipe_core::validate::FileRejection;
 
 /// A failure of a step.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +55,7 @@ pub enum Policy {
     /// Everything that was under way is tried again at once, after a random wait.
     RetryNow,
     /// The file is left to whoever has it now.
-    LetGo,
+    Release,
     /// The step ends here and may be tried again: no file can do better.
     Stop,
 }
@@ -67,10 +67,10 @@ impl Error {
             Error::Refused(_) => Policy::Refuse,
             Error::Changed => Policy::Rediscover,
             Error::Vanished => Policy::GiveUp,
-            Error::Stopped => Policy::LetGo,
+            Error::Stopped => Policy::Release,
             Error::Source { .. } => Policy::RetryFile,
             Error::Storage { .. } => Policy::Stop,
-            Error::Store(StoreError::ClaimLost) => Policy::LetGo,
+            Error::Store(StoreError::ClaimLost) => Policy::Release,
             Error::Store(StoreError::Contention { .. }) => Policy::RetryNow,
             Error::Store(StoreError::Data { .. }) => Policy::RetryFile,
             Error::Store(_) => Policy::Stop,

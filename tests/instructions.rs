@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::Command;
 
 use iotpipe::generate::{Options, Style, generate};
-use iotpipe::pass::Tally;
+use iotpipe_core::reading::Tally;
 
 /// Rows of two files. What starting the program takes is in both counts, so their difference is without it.
 const ROWS: [u64; 2] = [2_000, 22_000];

@@ -1,10 +1,10 @@
 //! `iotpipe aggregate`
 
 use crate::error::Error;
+use crate::ingest::{Context, bring_files_to};
 use crate::manifest::State;
-use crate::printer::Summary;
-use crate::step::{Workshop, bring_files_to};
+use crate::terminal::Summary;
 
-pub fn run(shop: &Workshop<'_>) -> Result<Summary, Error> {
-    bring_files_to(shop, State::Aggregated, "aggregate")
+pub fn run(context: &Context<'_>) -> Result<Summary, Error> {
+    bring_files_to(context, State::Aggregated, "aggregate")
 }

@@ -4,11 +4,11 @@ use std::time::Instant;
 
 use anyhow::Context;
 
-use super::Exit;
+use super::exit::Exit;
 use crate::cli::GenerateArgs;
 use crate::config::Config;
 use crate::generate::{self, Defect, Options};
-use crate::printer::Printer;
+use crate::terminal::Printer;
 
 pub fn run(args: &GenerateArgs, config: &Config, printer: Printer) -> anyhow::Result<Exit> {
     let out = args.out.clone().unwrap_or_else(|| config.paths.data.clone());

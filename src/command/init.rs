@@ -6,9 +6,9 @@ use std::path::Path;
 
 use anyhow::Context;
 
-use super::Exit;
+use super::exit::Exit;
 use crate::config::TEMPLATE;
-use crate::printer::Printer;
+use crate::terminal::Printer;
 
 /// The file is there already.
 #[derive(Debug, thiserror::Error)]

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use crate::error::Error;
+use crate::ingest::Context;
 use crate::manifest::{self, SourceFile};
 use crate::source::sha256_of;
-use crate::step::Workshop;
 
 /// A name that fits no loaded file, or more than one.
 #[derive(Debug, thiserror::Error)]
@@ -13,18 +13,18 @@ use crate::step::Workshop;
 pub struct NotLoaded(pub String);
 
 /// The loaded file that `path` means: its path below `data/`, with or without the folder it lies or lay in.
-pub fn find(shop: &Workshop<'_>, path: &Path) -> anyhow::Result<SourceFile> {
-    let paths = &shop.config.paths;
+pub fn find(context: &Context<'_>, path: &Path) -> anyhow::Result<SourceFile> {
+    let paths = &context.config.paths;
     let plain = path.strip_prefix(".").unwrap_or(path);
     let below = [&paths.processed, &paths.data].into_iter().find_map(|folder| plain.strip_prefix(folder).ok());
     let source = below.unwrap_or(plain).to_string_lossy();
-    let mut files = manifest::loaded_files(shop.store, Some(&source)).map_err(Error::from)?;
+    let mut files = manifest::loaded_files(context.store, Some(&source)).map_err(Error::from)?;
     // A name that came more than once, or that another content had before: the content under this path decides.
     if files.len() != 1 {
         let place = if below.is_some() { plain.to_owned() } else { paths.processed.join(plain) };
         let sha256 = sha256_of(&place).ok();
         let same = |file: &SourceFile| file.sha256.is_some() && file.sha256 == sha256;
-        files = manifest::loaded_files(shop.store, None).map_err(Error::from)?;
+        files = manifest::loaded_files(context.store, None).map_err(Error::from)?;
         files.retain(same);
     }
     match files.len() {

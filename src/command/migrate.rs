@@ -1,9 +1,9 @@
 //! `iotpipe migrate`
 
-use super::Exit;
+use super::exit::Exit;
 use crate::config::Config;
-use crate::printer::Printer;
 use crate::store::Store;
+use crate::terminal::Printer;
 
 pub fn run(config: &Config, store: &Store, printer: Printer) -> anyhow::Result<Exit> {
     let changed = !store.is_migrated(&config.contract)?;

@@ -7,32 +7,32 @@ use std::time::{Duration, SystemTime};
 
 use crate::error::Error;
 use crate::failpoint;
+use crate::ingest::{Context, move_away};
 use crate::manifest::{self, Registration, SourceFile, State};
-use crate::printer::Summary;
 use crate::source::{Arrivals, Candidate, Stamp, discover, sha256_of};
-use crate::step::{Workshop, move_away};
+use crate::terminal::Summary;
 
-pub fn run(shop: &Workshop<'_>) -> Result<Summary, Error> {
-    look(shop).map(|(summary, _)| summary)
+pub fn run(context: &Context<'_>) -> Result<Summary, Error> {
+    discover_files(context).map(|(summary, _)| summary)
 }
 
 /// One look at the folder; says too when the next is due for files that have not settled.
-pub fn look(shop: &Workshop<'_>) -> Result<(Summary, Option<Duration>), Error> {
+pub fn discover_files(context: &Context<'_>) -> Result<(Summary, Option<Duration>), Error> {
     let mut summary = Summary::of("scan");
-    finish_interrupted_moves(shop)?;
-    let data = &shop.config.paths.data;
-    let found = discover(data, &shop.config.pattern).map_err(Error::source(data))?;
-    found.remarks.iter().for_each(|remark| shop.say_once(remark));
+    finish_interrupted_moves(context)?;
+    let data = &context.config.paths.data;
+    let found = discover(data, &context.config.pattern).map_err(Error::source(data))?;
+    found.remarks.iter().for_each(|remark| context.report_once(remark));
     for problem in &found.problems {
-        shop.say_once(problem);
+        context.report_once(problem);
         (summary.failed, summary.retry) = (summary.failed + 1, true);
     }
     let sources: Vec<&str> = found.candidates.iter().map(|c| c.source.as_str()).collect();
-    let known = manifest::in_place(shop.store, &sources)?;
-    let open = candidates_to_take(shop, found.candidates, &known)?;
-    let waits = match &shop.arrivals {
-        Some(arrivals) => open.iter().map(|c| wait_left(c, known.get(&c.source), arrivals, shop)).collect(),
-        None => wait_until_still(&open, shop.config.settle),
+    let known = manifest::in_place(context.store, &sources)?;
+    let open = candidates_to_take(context, found.candidates, &known)?;
+    let waits = match &context.arrivals {
+        Some(arrivals) => open.iter().map(|c| wait_left(c, known.get(&c.source), arrivals, context)).collect(),
+        None => wait_until_still(&open, context.config.settle),
     };
     let next_look = waits.iter().copied().filter(|wait| !wait.is_zero()).min();
     let waits_on = |(c, wait): &(Candidate, Duration)| {
@@ -40,35 +40,35 @@ pub fn look(shop: &Workshop<'_>) -> Result<(Summary, Option<Duration>), Error> {
     };
     let due = open.into_iter().zip(waits).filter(|candidate| !waits_on(candidate)).collect();
     let mut registrations = Vec::new();
-    for fixed in fix_all(due, shop.workers) {
+    for fixed in fix_all(due, context.workers) {
         match fixed {
             Ok(Some((candidate, sha256))) => {
                 let entry = known.get(&candidate.source);
                 summary.files += u64::from(sha256.is_some());
                 let known = entry.filter(|e| e.current().is_open()).map(|e| e.id);
-                let parent = manifest::parent_of(shop.store, candidate.file_name())?;
-                shop.arrivals.iter().for_each(|arrivals| arrivals.forget(Path::new(&candidate.source)));
+                let parent = manifest::parent_of(context.store, candidate.file_name())?;
+                context.arrivals.iter().for_each(|arrivals| arrivals.forget(Path::new(&candidate.source)));
                 registrations.push(Registration { candidate, sha256, known, parent });
             }
             Ok(None) => {}
             Err(error) => {
-                shop.say_once(&error.to_string());
+                context.report_once(&error.to_string());
                 (summary.failed, summary.retry) = (summary.failed + 1, true);
             }
         }
     }
     failpoint::reach("hashed");
-    manifest::register(shop.store, registrations, shop.now())?;
+    manifest::register(context.store, registrations, context.now())?;
     failpoint::reach("registered");
-    summary.pending = manifest::open_files(shop.store)?;
+    summary.pending = manifest::open_files(context.store)?;
     Ok((summary, next_look))
 }
 
 /// After a crash between the commit and the move.
-fn finish_interrupted_moves(shop: &Workshop<'_>) -> Result<(), Error> {
-    for file in manifest::unmoved(shop.store)? {
+fn finish_interrupted_moves(context: &Context<'_>) -> Result<(), Error> {
+    for file in manifest::unmoved(context.store)? {
         if file.claimed_by.is_none() {
-            move_away(shop, std::slice::from_ref(&file), file.current())?;
+            move_away(context, std::slice::from_ref(&file), file.current())?;
         }
     }
     Ok(())
@@ -76,7 +76,7 @@ fn finish_interrupted_moves(shop: &Workshop<'_>) -> Result<(), Error> {
 
 /// Those that the manifest does not know as they lie there now.
 fn candidates_to_take(
-    shop: &Workshop<'_>,
+    context: &Context<'_>,
     candidates: Vec<Candidate>,
     known: &HashMap<String, SourceFile>,
 ) -> Result<Vec<Candidate>, Error> {
@@ -87,7 +87,7 @@ fn candidates_to_take(
             // Somebody is reading it: he will see whether it changed.
             Some(entry) if entry.claimed_by.is_some() => {}
             Some(entry) if entry.current() == State::Failed && entry.stamp() != candidate.stamp => {
-                manifest::archived(shop.store, std::slice::from_ref(entry), shop.now())?;
+                manifest::archived(context.store, std::slice::from_ref(entry), context.now())?;
                 take.push(candidate);
             }
             Some(entry) if !entry.current().is_open() => {}
@@ -117,13 +117,14 @@ fn wait_until_still(candidates: &[Candidate], settle: Duration) -> Vec<Duration>
 
 /// What a candidate still lacks of `settle`, told without waiting: nothing where file events saw it closed, else by its
 /// age, or by how long it has been known as it is.
-fn wait_left(c: &Candidate, known: Option<&SourceFile>, arrivals: &Arrivals, shop: &Workshop<'_>) -> Duration {
+fn wait_left(c: &Candidate, known: Option<&SourceFile>, arrivals: &Arrivals, context: &Context<'_>) -> Duration {
     if arrivals.are_complete(&c.source) {
         return Duration::ZERO;
     }
-    let known_for = known.filter(|e| e.stamp() == c.stamp).and_then(|e| (shop.now() - e.discovered_at).to_std().ok());
+    let known_for =
+        known.filter(|e| e.stamp() == c.stamp).and_then(|e| (context.now() - e.discovered_at).to_std().ok());
     let still_for = age(c).into_iter().chain(known_for).max().unwrap_or_default();
-    shop.config.settle.saturating_sub(still_for)
+    context.config.settle.saturating_sub(still_for)
 }
 
 fn age(c: &Candidate) -> Option<Duration> {

@@ -3,9 +3,9 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::Exit;
+use super::exit::Exit;
+use crate::ingest::Context;
 use crate::manifest::{self, State};
-use crate::step::Workshop;
 
 /// A device is quiet when it lags this far behind the latest reading of all.
 const QUIET_AFTER: chrono::TimeDelta = chrono::TimeDelta::hours(1);
@@ -21,17 +21,17 @@ struct Status {
     quiet_devices: Vec<manifest::QuietDevice>,
 }
 
-pub fn run(shop: &Workshop<'_>) -> anyhow::Result<Exit> {
-    let counts = manifest::count_by_state(shop.store)?;
+pub fn run(context: &Context<'_>) -> anyhow::Result<Exit> {
+    let counts = manifest::count_by_state(context.store)?;
     let status = Status {
         step: "status",
         files: counts.iter().map(|(state, n)| (state.as_str(), *n)).collect(),
-        rows: manifest::row_totals(shop.store)?,
-        last_errors: manifest::last_errors(shop.store, SHOWN)?,
-        quiet_devices: manifest::quiet_devices(shop.store, QUIET_AFTER, SHOWN)?,
+        rows: manifest::row_totals(context.store)?,
+        last_errors: manifest::last_errors(context.store, SHOWN)?,
+        quiet_devices: manifest::quiet_devices(context.store, QUIET_AFTER, SHOWN)?,
     };
-    shop.printer.show(&text(&status, shop.store.place()));
-    shop.printer.result(&status);
+    context.printer.show(&text(&status, context.store.place()));
+    context.printer.result(&status);
     Ok(Exit::Done)
 }
 

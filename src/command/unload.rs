@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::time::Instant;
 
-use super::{Exit, loaded};
+use super::exit::Exit;
+use super::loaded;
 use crate::error::Error;
+use crate::ingest::Context;
 use crate::manifest;
-use crate::printer::Summary;
 use crate::source::{archived_under, return_to};
-use crate::step::Workshop;
+use crate::terminal::Summary;
 
 /// The entry stays, aside, and says what happened.
 const ASIDE: &str = "state = 'failed', last_error = $1, claimed_by = NULL, lease_until = NULL";
@@ -16,26 +17,26 @@ const ASIDE: &str = "state = 'failed', last_error = $1, claimed_by = NULL, lease
 const AGAIN: &str = "state = 'pending', last_error = $1, archived_at = NULL, attempts = 0, validated_at = NULL,
     aggregated_at = NULL, loaded_at = NULL, rows_loaded = NULL, rows_duplicate = NULL, claimed_by = ";
 
-pub fn run(shop: &Workshop<'_>, path: &Path, again: bool) -> anyhow::Result<Exit> {
+pub fn run(context: &Context<'_>, path: &Path, again: bool) -> anyhow::Result<Exit> {
     let started = Instant::now();
-    let file = loaded::find(shop, path)?;
+    let file = loaded::find(context, path)?;
     let sha256 = file.sha256.clone().unwrap_or_default();
-    let archived = archived_under(&[shop.config.paths.processed.join(&file.source)], &sha256);
+    let archived = archived_under(&[context.config.paths.processed.join(&file.source)], &sha256);
     let (mark, why) = match again {
-        true => (format!("{AGAIN}'{}'", shop.worker.replace('\'', "''")), "unloaded on request, to be loaded again"),
+        true => (format!("{AGAIN}'{}'", context.worker.replace('\'', "''")), "unloaded on request, to be loaded again"),
         false => (ASIDE.to_owned(), "unloaded on request; put the file back into data/ to have it loaded"),
     };
-    let rows = shop.store.unload(file.id, &mark, why).map_err(Error::from)?.unwrap_or(0);
+    let rows = context.store.unload(file.id, &mark, why).map_err(Error::from)?.unwrap_or(0);
     if again {
         if let Some(archived) = &archived {
-            return_to(archived, &shop.path_of(&file))?;
+            return_to(archived, &context.path_of(&file))?;
         }
-        manifest::let_go(shop.store, std::slice::from_ref(&file), &shop.worker).map_err(Error::from)?;
+        manifest::release(context.store, std::slice::from_ref(&file), &context.worker).map_err(Error::from)?;
     }
     let mut summary = Summary { files: 1, rows: rows as i64, ..Summary::of("unload") };
-    summary.pending = manifest::open_files(shop.store).map_err(Error::from)?;
+    summary.pending = manifest::open_files(context.store).map_err(Error::from)?;
     summary.took(started.elapsed());
-    shop.printer.say(&match (again, archived) {
+    context.printer.say(&match (again, archived) {
         (true, Some(_)) => {
             format!("unload: {rows} rows of {:?} taken out; the file is back in data/, pending", file.source)
         }
@@ -43,10 +44,10 @@ pub fn run(shop: &Workshop<'_>, path: &Path, again: bool) -> anyhow::Result<Exit
             "unload: {rows} rows of {:?} taken out; to load it again, move {} back into {}",
             file.source,
             place.display(),
-            shop.config.paths.data.display()
+            context.config.paths.data.display()
         ),
         (_, None) => format!("unload: {rows} rows of {:?} taken out; its file is not in processed/", file.source),
     });
-    shop.printer.result(&summary);
+    context.printer.result(&summary);
     Ok(Exit::Done)
 }

@@ -5,20 +5,22 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use iotpipe_core::reading::Tally;
 use serde::Serialize;
 
-use super::{Exit, loaded};
+use super::exit::Exit;
+use super::loaded;
 use crate::error::Error;
+use crate::ingest::Context;
+use crate::ingest::pass::{PassInput, run_pass};
 use crate::manifest::{self, SourceFile};
-use crate::pass::{self, PassInput, Tally};
-use crate::printer::Summary;
 use crate::sink::{
     AggregateSink, AuditSink, Findings, QuarantineNames, QuarantineSink, Scratch, compare_aggregates,
     compare_quarantine,
 };
 use crate::source::{Compression, archived_under};
-use crate::step::Workshop;
 use crate::store::{FileRows, Snapshot};
+use crate::terminal::Summary;
 
 /// What was found out about one file.
 #[derive(Debug, Default, Serialize)]
@@ -44,37 +46,37 @@ struct Verification {
     differences: Vec<String>,
 }
 
-pub fn run(shop: &Workshop<'_>, names: &[PathBuf]) -> anyhow::Result<Exit> {
+pub fn run(context: &Context<'_>, names: &[PathBuf]) -> anyhow::Result<Exit> {
     let started = Instant::now();
-    let files = files_to_verify(shop, names)?;
-    let mut snapshot = shop.store.snapshot(&shop.config.contract).map_err(Error::from)?;
+    let files = files_to_verify(context, names)?;
+    let mut snapshot = context.store.snapshot(&context.config.contract).map_err(Error::from)?;
     let by_file = snapshot.rows_by_file().map_err(Error::from)?;
     let stored: HashMap<i64, i64> = by_file.iter().map(|f| (f.file_id, f.rows)).collect();
     let mut verification =
         Verification { summary: Summary::of("verify"), files_verified: Vec::new(), differences: Vec::new() };
     for file in &files {
         let rows = stored.get(&file.id).copied().unwrap_or(0);
-        let receipt = receipt_of(shop, snapshot.as_mut(), file, rows)?;
-        shop.printer.show(&text(&receipt));
+        let receipt = receipt_of(context, snapshot.as_mut(), file, rows)?;
+        context.printer.show(&text(&receipt));
         verification.add(receipt);
     }
-    verification.differences = strangers(&by_file);
+    verification.differences = orphaned_rows(&by_file);
     verification.differences.extend(snapshot.drifted_totals().map_err(Error::from)?);
-    verification.differences.iter().for_each(|difference| shop.printer.show(&format!("DIFFERS  {difference}")));
-    verification.summary.pending = manifest::open_files(shop.store).map_err(Error::from)?;
+    verification.differences.iter().for_each(|difference| context.printer.show(&format!("DIFFERS  {difference}")));
+    verification.summary.pending = manifest::open_files(context.store).map_err(Error::from)?;
     verification.summary.took(started.elapsed());
-    Ok(verification.conclude(shop))
+    Ok(verification.conclude(context))
 }
 
-fn files_to_verify(shop: &Workshop<'_>, names: &[PathBuf]) -> anyhow::Result<Vec<SourceFile>> {
+fn files_to_verify(context: &Context<'_>, names: &[PathBuf]) -> anyhow::Result<Vec<SourceFile>> {
     if names.is_empty() {
-        return Ok(manifest::loaded_files(shop.store, None).map_err(Error::from)?);
+        return Ok(manifest::loaded_files(context.store, None).map_err(Error::from)?);
     }
-    names.iter().map(|name| loaded::find(shop, name)).collect()
+    names.iter().map(|name| loaded::find(context, name)).collect()
 }
 
 fn receipt_of(
-    shop: &Workshop<'_>,
+    context: &Context<'_>,
     snapshot: &mut dyn Snapshot,
     file: &SourceFile,
     stored_rows: i64,
@@ -95,12 +97,12 @@ fn receipt_of(
     if stored_rows != receipt.loaded {
         findings.add(format!("the manifest says {} rows loaded, the database has {stored_rows}", receipt.loaded));
     }
-    match archived_under(&places_of(shop, file), &receipt.sha256) {
-        None => findings.add(format!("no file with its content is in {}", shop.config.paths.processed.display())),
-        Some(_) if file.contract_hash.as_deref() != Some(&shop.config.contract.hash) => receipt.remarks.push(
+    match archived_under(&places_of(context, file), &receipt.sha256) {
+        None => findings.add(format!("no file with its content is in {}", context.config.paths.processed.display())),
+        Some(_) if file.contract_hash.as_deref() != Some(&context.config.contract.hash) => receipt.remarks.push(
             "it was loaded under another contract: its content and its counts were compared, not its rows".to_owned(),
         ),
-        Some(path) => match second_pass(shop, snapshot, file, path, stored_rows, &mut receipt) {
+        Some(path) => match second_pass(context, snapshot, file, path, stored_rows, &mut receipt) {
             Ok(differences) => {
                 return Ok(Receipt {
                     differences: [findings, differences].map(Findings::into_lines).concat(),
@@ -118,26 +120,26 @@ fn receipt_of(
 }
 
 /// Where the source may lie: in `processed/`, or still in `data/` when a move was interrupted.
-fn places_of(shop: &Workshop<'_>, file: &SourceFile) -> [PathBuf; 2] {
-    [shop.config.paths.processed.join(&file.source), shop.path_of(file)]
+fn places_of(context: &Context<'_>, file: &SourceFile) -> [PathBuf; 2] {
+    [context.config.paths.processed.join(&file.source), context.path_of(file)]
 }
 
 fn second_pass(
-    shop: &Workshop<'_>,
+    context: &Context<'_>,
     snapshot: &mut dyn Snapshot,
     file: &SourceFile,
     path: PathBuf,
     stored_rows: i64,
     receipt: &mut Receipt,
 ) -> Result<Findings, Error> {
-    let contract = &shop.config.contract;
-    let scratch = Scratch::new(&shop.config.paths.quarantine)?;
+    let contract = &context.config.contract;
+    let scratch = Scratch::new(&context.config.paths.quarantine)?;
     let expected = QuarantineNames::new(scratch.folder(), file.file_name(), &receipt.sha256, file.id);
     let stored_aggregates = snapshot.aggregates_of(file.id)?;
     let mut quarantine = QuarantineSink::new(expected.clone());
     let mut aggregates = AggregateSink::new(contract);
     let mut audit = AuditSink::new(snapshot, contract, file.id);
-    let bar = shop.printer.progress(&file.source, file.size as u64);
+    let bar = context.printer.progress(&file.source, file.size as u64);
     let input = PassInput {
         reader: Box::new(bar.wrap_read(File::open(&path).map_err(Error::source(&path))?)),
         compression: Compression::of(&file.source),
@@ -145,17 +147,17 @@ fn second_pass(
         discovered_at: file.discovered_at.timestamp_micros(),
         expected_sha256: &receipt.sha256,
         max_rejected_ratio: 1.0,
-        memory: &shop.batch_memory,
-        stop: shop.stop,
+        memory: &context.batch_memory,
+        stop: context.stop,
     };
-    let tally = pass::run(input, contract, &mut [&mut audit, &mut aggregates, &mut quarantine])?;
+    let tally = run_pass(input, contract, &mut [&mut audit, &mut aggregates, &mut quarantine])?;
     bar.finish_and_clear();
     receipt.checksum = Some(format!("{:032x}", audit.checksum()));
     let mut findings = audit.into_findings(stored_rows, tally.loaded)?;
     compare_counts(&tally, receipt, &mut findings);
     compare_aggregates(&aggregates, &stored_aggregates, &mut findings);
-    match manifest::corrections_of(shop.store, file.id)?.as_slice() {
-        [] => compare_quarantine(&expected, &shop.quarantine_names(file), &mut findings)?,
+    match manifest::corrections_of(context.store, file.id)?.as_slice() {
+        [] => compare_quarantine(&expected, &context.quarantine_names(file), &mut findings)?,
         corrections => receipt.remarks.extend(
             corrections
                 .iter()
@@ -178,13 +180,13 @@ fn compare_counts(tally: &Tally, receipt: &Receipt, findings: &mut Findings) {
 }
 
 /// Rows that no loaded file brought.
-fn strangers(by_file: &[FileRows]) -> Vec<String> {
-    let stranger = |f: &&FileRows| f.state.as_deref() != Some("loaded");
+fn orphaned_rows(by_file: &[FileRows]) -> Vec<String> {
+    let is_orphaned = |f: &&FileRows| f.state.as_deref() != Some("loaded");
     let say = |f: &FileRows| match &f.state {
         Some(state) => format!("{} rows are of file {}, which is {state}, not loaded", f.rows, f.file_id),
         None => format!("{} rows are of file {}, which the manifest does not know", f.rows, f.file_id),
     };
-    by_file.iter().filter(stranger).map(say).collect()
+    by_file.iter().filter(is_orphaned).map(say).collect()
 }
 
 fn text(receipt: &Receipt) -> String {
@@ -211,10 +213,10 @@ impl Verification {
         self.files_verified.push(receipt);
     }
 
-    fn conclude(self, shop: &Workshop<'_>) -> Exit {
+    fn conclude(self, context: &Context<'_>) -> Exit {
         let Summary { files, rows, failed, seconds, .. } = self.summary;
         let good = failed == 0 && self.differences.is_empty();
-        shop.printer.say(&match good {
+        context.printer.say(&match good {
             true => {
                 let files = if files == 1 { "1 file".to_owned() } else { format!("{files} files") };
                 format!("verify: {files}, {rows} rows, every line accounted for ({seconds:.1} s)")
@@ -224,7 +226,7 @@ impl Verification {
                 self.differences.len()
             ),
         });
-        shop.printer.result(&self);
+        context.printer.result(&self);
         if good { Exit::Done } else { Exit::TryAgain }
     }
 }

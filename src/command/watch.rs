@@ -7,29 +7,30 @@ use std::time::{Duration, Instant};
 use notify::event::{AccessKind, AccessMode, ModifyKind, RenameMode};
 use notify::{EventKind, RecursiveMode, Watcher};
 
-use super::signals::stop_on_signals;
-use super::{Exit, STOP, run};
-use crate::printer::Summary;
-use crate::step::Workshop;
+use super::exit::Exit;
+use super::run;
+use super::signals::{STOP, stop_on_signals};
+use crate::ingest::Context;
+use crate::terminal::Summary;
 
 /// Rounds with failures are followed by a wait that doubles up to this.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-pub fn run(shop: &Workshop<'_>, interval: Duration) -> anyhow::Result<Exit> {
+pub fn run(context: &Context<'_>, interval: Duration) -> anyhow::Result<Exit> {
     let (wake, woken) = channel();
-    stop_on_signals(shop.store, Some(wake.clone()))?;
-    let _watcher = watch_for_arrivals(shop, wake);
-    let place = shop.config.paths.data.display();
-    shop.printer.say(&format!("loop: watching {place}, at least every {}", humantime::format_duration(interval)));
+    stop_on_signals(context.store, Some(wake.clone()))?;
+    let _watcher = watch_for_arrivals(context, wake);
+    let place = context.config.paths.data.display();
+    context.printer.say(&format!("loop: watching {place}, at least every {}", humantime::format_duration(interval)));
     let (mut total, mut failures, started) = (Summary::of("loop"), 0u32, Instant::now());
     while !STOP.load(Ordering::Relaxed) {
         let round = Instant::now();
-        let wait = match run::round(shop) {
+        let wait = match run::round(context) {
             Ok((mut summary, next_look)) => {
                 failures = 0;
                 summary.took(round.elapsed());
                 if summary.is_eventful() {
-                    shop.printer.say(&summary.to_string());
+                    context.printer.say(&summary.to_string());
                 }
                 total.add(&summary);
                 next_look.map_or(interval, |next| next.min(interval))
@@ -43,8 +44,8 @@ pub fn run(shop: &Workshop<'_>, interval: Duration) -> anyhow::Result<Exit> {
         wait_for(&woken, wait);
     }
     total.took(started.elapsed());
-    shop.printer.say(&format!("{total}; stopped on request"));
-    shop.printer.result(&total);
+    context.printer.say(&format!("{total}; stopped on request"));
+    context.printer.result(&total);
     Ok(Exit::Done)
 }
 
@@ -63,8 +64,8 @@ fn wait_for(woken: &Receiver<()>, longest: Duration) {
 }
 
 /// Without file events (a network share, no watches left) the interval alone finds new files.
-fn watch_for_arrivals(shop: &Workshop<'_>, wake: Sender<()>) -> Option<notify::RecommendedWatcher> {
-    let arrivals = shop.arrivals.clone();
+fn watch_for_arrivals(context: &Context<'_>, wake: Sender<()>) -> Option<notify::RecommendedWatcher> {
+    let arrivals = context.arrivals.clone();
     let arrived = move |event: notify::Result<notify::Event>| {
         let Ok(event) = event else { return };
         let closed = EventKind::Access(AccessKind::Close(AccessMode::Write));
@@ -83,7 +84,7 @@ fn watch_for_arrivals(shop: &Workshop<'_>, wake: Sender<()>) -> Option<notify::R
         }
     };
     let watcher = notify::recommended_watcher(arrived)
-        .and_then(|mut w| w.watch(&shop.config.paths.data, RecursiveMode::Recursive).map(|()| w));
+        .and_then(|mut w| w.watch(&context.config.paths.data, RecursiveMode::Recursive).map(|()| w));
     match watcher {
         Ok(watcher) => Some(watcher),
         Err(e) => {

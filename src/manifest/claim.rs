@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, Statement, Value};
+use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Statement, Value};
 
-use super::{SourceFile, State};
-use crate::store::entity::{ActiveModel, Column, Entity};
+use super::entity::Model as SourceFile;
+use super::entity::{ActiveModel, Column, Entity};
+use super::state::State;
 use crate::store::{Store, StoreError};
 
 /// How long a claim lasts unless it is renewed.
@@ -91,7 +92,7 @@ pub fn claim(
 }
 
 fn answer(store: &Store, sql: &str, values: Vec<Value>) -> Result<Vec<SourceFile>, StoreError> {
-    store.query(async |db| {
+    store.write(async |db| {
         let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
         Entity::find().from_raw_sql(statement).all(db).await
     })
@@ -139,13 +140,13 @@ impl Drop for Renewal {
 pub fn release_dead(store: &Store, worker: &str) -> Result<(), StoreError> {
     let Some((place, _)) = worker.rsplit_once('/').and_then(|(rest, _)| rest.rsplit_once('/')) else { return Ok(()) };
     let claimed: Vec<SourceFile> =
-        store.query(async |db| Entity::find().filter(Column::ClaimedBy.is_not_null()).all(db).await)?;
+        store.read(async |db| Entity::find().filter(Column::ClaimedBy.is_not_null()).all(db).await)?;
     for file in claimed {
         let Some(holder) = &file.claimed_by else { continue };
         if holder != worker && lives_elsewhere_or_still(holder, place) {
             continue;
         }
-        store.query(async |db| {
+        store.write(async |db| {
             let free = ActiveModel { claimed_by: Set(None), lease_until: Set(None), ..Default::default() };
             Entity::update_many()
                 .set(free)

@@ -7,12 +7,13 @@ use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect, Statement, TransactionTrait,
+    QuerySelect, Statement,
 };
 
-use super::{SourceFile, State};
+use super::entity::Model as SourceFile;
+use super::entity::{ActiveModel, Column, Entity};
+use super::state::State;
 use crate::source::{Candidate, Stamp};
-use crate::store::entity::{ActiveModel, Column, Entity};
 use crate::store::{Store, StoreError};
 
 /// Entries asked for or written at once.
@@ -41,7 +42,7 @@ pub struct Registration {
 pub fn in_place(store: &Store, sources: &[&str]) -> Result<HashMap<String, SourceFile>, StoreError> {
     let mut found = HashMap::new();
     for sources in sources.chunks(AT_ONCE) {
-        let entries = store.query(async |db| {
+        let entries = store.read(async |db| {
             Entity::find()
                 .filter(Column::ArchivedAt.is_null())
                 .filter(Column::Source.is_in(sources.iter().copied()))
@@ -61,7 +62,7 @@ pub fn register(store: &Store, found: Vec<Registration>, now: DateTime<Utc>) -> 
     let (known, new): (Vec<_>, Vec<_>) = found.into_iter().partition(|r| r.known.is_some());
     for r in known {
         let Some(id) = r.known else { continue };
-        store.query(async |db| {
+        store.write(async |db| {
             Entity::update_many()
                 .set(active(&r, now))
                 .filter(Column::Id.eq(id))
@@ -77,12 +78,11 @@ pub fn register(store: &Store, found: Vec<Registration>, now: DateTime<Utc>) -> 
 /// is gone, another worker has loaded and moved that file since it was listed: the entry is taken back unseen.
 fn enter(store: &Store, new: &[Registration], now: DateTime<Utc>) -> Result<(), StoreError> {
     let entries: Vec<ActiveModel> = new.iter().map(|r| active(r, now)).collect();
-    store.query(async |db| {
-        let transaction = db.begin().await?;
+    store.write(async |transaction| {
         Entity::insert_many(entries)
             .on_conflict(OnConflict::new().do_nothing().to_owned())
             .try_insert()
-            .exec_without_returning(&transaction)
+            .exec_without_returning(transaction)
             .await?;
         let is_gone = |r: &&Registration| r.candidate.path.symlink_metadata().is_err();
         let gone: Vec<&str> = new.iter().filter(is_gone).map(|r| r.candidate.source.as_str()).collect();
@@ -93,10 +93,10 @@ fn enter(store: &Store, new: &[Registration], now: DateTime<Utc>) -> Result<(), 
                 .filter(Column::State.is_in([State::Pending.as_str(), State::Arriving.as_str()]))
                 .filter(Column::ArchivedAt.is_null())
                 .filter(Column::ClaimedBy.is_null())
-                .exec(&transaction)
+                .exec(transaction)
                 .await?;
         }
-        transaction.commit().await
+        Ok(())
     })
 }
 
@@ -144,7 +144,7 @@ impl SourceFile {
 /// # Errors
 /// When the database can't be asked.
 pub fn unmoved(store: &Store) -> Result<Vec<SourceFile>, StoreError> {
-    store.query(async |db| {
+    store.read(async |db| {
         Entity::find()
             .filter(Column::ArchivedAt.is_null())
             .filter(Column::State.is_in(["loaded", "duplicate", "rejected"]))
@@ -163,7 +163,7 @@ pub fn archived(store: &Store, files: &[SourceFile], now: DateTime<Utc>) -> Resu
     if ids.is_empty() {
         return Ok(());
     }
-    store.query(async |db| {
+    store.write(async |db| {
         let gone = ActiveModel { archived_at: Set(Some(now)), ..Default::default() };
         Entity::update_many().set(gone).filter(Column::Id.is_in(ids)).exec(db).await.map(|_| ())
     })
@@ -174,8 +174,7 @@ pub fn archived(store: &Store, files: &[SourceFile], now: DateTime<Utc>) -> Resu
 /// # Errors
 /// When the database can't be written.
 pub fn mark_aside(store: &Store, file: &SourceFile, worker: &str, state: State, why: &str) -> Result<(), StoreError> {
-    store.query(async |db| {
-        let transaction = db.begin().await?;
+    store.write(async |transaction| {
         let aside = ActiveModel {
             state: Set(state.as_str().to_owned()),
             last_error: Set(Some(why.to_owned())),
@@ -192,12 +191,12 @@ pub fn mark_aside(store: &Store, file: &SourceFile, worker: &str, state: State, 
             .set(aside)
             .filter(Column::Id.eq(file.id))
             .filter(Column::ClaimedBy.eq(worker))
-            .exec(&transaction)
+            .exec(transaction)
             .await?;
         let sql = "DELETE FROM file_aggregates WHERE file_id = $1";
         let delete = Statement::from_sql_and_values(transaction.get_database_backend(), sql, [file.id.into()]);
         transaction.execute_raw(delete).await?;
-        transaction.commit().await
+        Ok(())
     })
 }
 
@@ -257,10 +256,10 @@ pub fn retry_later(store: &Store, file: &SourceFile, why: &str, now: DateTime<Ut
 ///
 /// # Errors
 /// When the database can't be written.
-pub fn let_go(store: &Store, files: &[SourceFile], worker: &str) -> Result<(), StoreError> {
+pub fn release(store: &Store, files: &[SourceFile], worker: &str) -> Result<(), StoreError> {
     let ids: Vec<i64> = files.iter().map(|file| file.id).collect();
     let free = ActiveModel { claimed_by: Set(None), lease_until: Set(None), ..Default::default() };
-    store.query(async |db| {
+    store.write(async |db| {
         Entity::update_many()
             .set(free)
             .filter(Column::Id.is_in(ids))
@@ -272,7 +271,7 @@ pub fn let_go(store: &Store, files: &[SourceFile], worker: &str) -> Result<(), S
 }
 
 fn update(store: &Store, id: i64, change: ActiveModel) -> Result<(), StoreError> {
-    store.query(async |db| Entity::update_many().set(change).filter(Column::Id.eq(id)).exec(db).await.map(|_| ()))
+    store.write(async |db| Entity::update_many().set(change).filter(Column::Id.eq(id)).exec(db).await.map(|_| ()))
 }
 
 /// Files that wait for a step, `arriving` ones not counted.
@@ -281,7 +280,7 @@ fn update(store: &Store, id: i64, change: ActiveModel) -> Result<(), StoreError>
 /// When the database can't be asked.
 pub fn open_files(store: &Store) -> Result<u64, StoreError> {
     let open = [State::Pending, State::Validated, State::Aggregated].map(State::as_str);
-    store.query(async |db| Entity::find().filter(Column::State.is_in(open)).count(db).await)
+    store.read(async |db| Entity::find().filter(Column::State.is_in(open)).count(db).await)
 }
 
 /// Number of files by state.
@@ -289,7 +288,7 @@ pub fn open_files(store: &Store) -> Result<u64, StoreError> {
 /// # Errors
 /// When the database can't be asked.
 pub fn count_by_state(store: &Store) -> Result<Vec<(State, i64)>, StoreError> {
-    let counts: Vec<(String, i64)> = store.query(async |db| {
+    let counts: Vec<(String, i64)> = store.read(async |db| {
         Entity::find()
             .select_only()
             .column(Column::State)

@@ -2,8 +2,9 @@
 
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 
-use super::{SourceFile, State};
-use crate::store::entity::{Column, Entity};
+use super::entity::Model as SourceFile;
+use super::entity::{Column, Entity};
+use super::state::State;
 use crate::store::{Store, StoreError};
 
 /// Loaded files, by identity; with `source`, those of that name alone.
@@ -11,7 +12,7 @@ use crate::store::{Store, StoreError};
 /// # Errors
 /// When the database can't be asked.
 pub fn loaded_files(store: &Store, source: Option<&str>) -> Result<Vec<SourceFile>, StoreError> {
-    store.query(async |db| {
+    store.read(async |db| {
         let mut query = Entity::find().filter(Column::State.eq(State::Loaded.as_str()));
         if let Some(source) = source {
             query = query.filter(Column::Source.eq(source));
@@ -25,7 +26,7 @@ pub fn loaded_files(store: &Store, source: Option<&str>) -> Result<Vec<SourceFil
 /// # Errors
 /// When the database can't be asked.
 pub fn entry(store: &Store, id: i64) -> Result<Option<SourceFile>, StoreError> {
-    store.query(async |db| Entity::find_by_id(id).one(db).await)
+    store.read(async |db| Entity::find_by_id(id).one(db).await)
 }
 
 /// Loaded files that hold corrected rows of `parent`.
@@ -33,7 +34,7 @@ pub fn entry(store: &Store, id: i64) -> Result<Option<SourceFile>, StoreError> {
 /// # Errors
 /// When the database can't be asked.
 pub fn corrections_of(store: &Store, parent: i64) -> Result<Vec<SourceFile>, StoreError> {
-    store.query(async |db| {
+    store.read(async |db| {
         Entity::find()
             .filter(Column::ParentId.eq(parent))
             .filter(Column::State.eq(State::Loaded.as_str()))
@@ -49,7 +50,7 @@ pub fn corrections_of(store: &Store, parent: i64) -> Result<Vec<SourceFile>, Sto
 /// When the database can't be asked.
 pub fn parent_of(store: &Store, name: &str) -> Result<Option<i64>, StoreError> {
     let Some(hash) = hash_in(name) else { return Ok(None) };
-    let parent = store.query(async |db| {
+    let parent = store.read(async |db| {
         Entity::find().filter(Column::Sha256.starts_with(hash)).order_by_asc(Column::Id).all(db).await
     })?;
     let loaded = parent.iter().find(|file| file.current() == State::Loaded);

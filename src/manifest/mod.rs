@@ -1,87 +1,24 @@
 //! The manifest: which source files there are and how far each has come. The spine of the program.
 
 mod claim;
+mod duplicate_content;
+mod entity;
 mod ledger;
 mod lineage;
 mod overview;
-mod twin;
+mod progress;
+mod state;
 
-pub use crate::store::entity::Model as SourceFile;
 pub use claim::{claim, keep_claim, release_dead, worker_name};
+pub use entity::Model as SourceFile;
 pub use ledger::{
-    Registration, archived, count_by_state, give_up, in_place, let_go, mark_aside, open_files, register, retry_later,
+    Registration, archived, count_by_state, give_up, in_place, mark_aside, open_files, register, release, retry_later,
     send_back, unmoved,
 };
 
+pub use duplicate_content::{LoadedContents, loaded_contents};
 pub use lineage::{corrections_of, entry, loaded_files, parent_of};
 pub use overview::{LastError, QuietDevice, RowTotals, last_errors, quiet_devices, row_totals};
-pub use twin::{Twins, twins_of};
 
-/// How far a source file has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum State {
-    /// Still being written.
-    Arriving,
-    /// Settled; its bytes are fixed by a hash.
-    Pending,
-    /// Every row has its verdict.
-    Validated,
-    /// Its aggregates are stored.
-    Aggregated,
-    /// Its rows are committed.
-    Loaded,
-    /// Same content as a loaded file.
-    Duplicate,
-    /// Refused whole.
-    Rejected,
-    /// Given up.
-    Failed,
-}
-
-impl State {
-    /// Every state, in order.
-    pub const ALL: [State; 8] = [
-        State::Arriving,
-        State::Pending,
-        State::Validated,
-        State::Aggregated,
-        State::Loaded,
-        State::Duplicate,
-        State::Rejected,
-        State::Failed,
-    ];
-
-    /// The name in the manifest.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            State::Arriving => "arriving",
-            State::Pending => "pending",
-            State::Validated => "validated",
-            State::Aggregated => "aggregated",
-            State::Loaded => "loaded",
-            State::Duplicate => "duplicate",
-            State::Rejected => "rejected",
-            State::Failed => "failed",
-        }
-    }
-
-    /// The state of that name.
-    pub fn of(name: &str) -> Option<State> {
-        State::ALL.into_iter().find(|s| s.as_str() == name)
-    }
-
-    /// Whether there is work left on the file.
-    pub fn is_open(self) -> bool {
-        matches!(self, State::Arriving | State::Pending | State::Validated | State::Aggregated)
-    }
-
-    /// The states in which a file may be taken up to bring it to `self`.
-    pub fn reached_from(self) -> &'static [State] {
-        match self {
-            State::Validated => &[State::Pending],
-            State::Aggregated => &[State::Validated],
-            State::Loaded => &[State::Pending, State::Validated, State::Aggregated],
-            _ => &[],
-        }
-    }
-}
+pub use progress::Progress;
+pub use state::State;

@@ -1,11 +1,13 @@
 //! What `status` shows.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Statement};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Statement,
+};
 use serde::Serialize;
 
-use super::SourceFile;
-use crate::store::entity::{Column, Entity};
+use super::entity::Model as SourceFile;
+use super::entity::{Column, Entity};
 use crate::store::{Store, StoreError};
 
 /// Rows of all files, by where they went.
@@ -48,7 +50,7 @@ pub fn row_totals(store: &Store) -> Result<RowTotals, StoreError> {
                       CAST(coalesce(sum(rows_rejected), 0) AS bigint) AS rejected,
                       CAST(coalesce(sum(rows_duplicate), 0) AS bigint) AS duplicate
                FROM manifest WHERE state = 'loaded'";
-    store.query(async |db| {
+    store.read(async |db| {
         let statement = Statement::from_string(db.get_database_backend(), sql);
         Ok(RowTotals::find_by_statement(statement).one(db).await?.unwrap_or_default())
     })
@@ -59,7 +61,7 @@ pub fn row_totals(store: &Store) -> Result<RowTotals, StoreError> {
 /// # Errors
 /// When the database can't be asked.
 pub fn last_errors(store: &Store, limit: u64) -> Result<Vec<LastError>, StoreError> {
-    let files: Vec<SourceFile> = store.query(async |db| {
+    let files: Vec<SourceFile> = store.read(async |db| {
         Entity::find()
             .filter(Column::LastError.is_not_null())
             .filter(Column::State.ne("duplicate"))
@@ -94,7 +96,7 @@ pub fn quiet_devices(store: &Store, lag: TimeDelta, limit: u64) -> Result<Vec<Qu
              FROM device d) seen
          WHERE micros IS NOT NULL ORDER BY micros"
     );
-    let seen: Vec<LastSeen> = store.query(async |db| {
+    let seen: Vec<LastSeen> = store.read(async |db| {
         let statement = Statement::from_string(db.get_database_backend(), sql);
         LastSeen::find_by_statement(statement).all(db).await
     })?;

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
-use super::{Findings, Sink};
-use crate::aggregate::{Aggregates, Stats};
-use crate::contract::Contract;
+use super::findings::Findings;
+use super::row_sink::Sink;
 use crate::error::Error;
-use crate::reading::Batch;
 use crate::store::StoredAggregate;
+use iotpipe_core::aggregate::{Aggregates, Stats};
+use iotpipe_core::contract::Contract;
+use iotpipe_core::reading::Batch;
 
 /// Collects the aggregates of one pass, for the transaction that follows it.
 pub struct AggregateSink {
@@ -29,7 +30,7 @@ impl Sink for AggregateSink {
         Ok(())
     }
 
-    fn take(&mut self, batch: &mut Batch, devices: &[String]) -> Result<(), Error> {
+    fn write(&mut self, batch: &mut Batch, devices: &[String]) -> Result<(), Error> {
         self.aggregates.add(batch);
         self.devices.extend_from_slice(&devices[self.devices.len()..]);
         Ok(())

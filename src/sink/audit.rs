@@ -4,40 +4,12 @@ use std::collections::HashMap;
 
 use sha2::{Digest, Sha256};
 
-use super::Sink;
-use crate::contract::Contract;
+use super::findings::Findings;
+use super::row_sink::Sink;
 use crate::error::Error;
-use crate::reading::{Batch, Cell, Reading};
 use crate::store::{Earlier, Snapshot, set_aside};
-
-/// Findings that are kept word for word.
-const SHOWN: usize = 20;
-
-/// What differs, in words: the first of them, and how many more there are.
-#[derive(Debug, Default)]
-pub struct Findings {
-    shown: Vec<String>,
-    more: u64,
-}
-
-impl Findings {
-    /// Adds one.
-    pub fn add(&mut self, finding: String) {
-        if self.shown.len() < SHOWN {
-            self.shown.push(finding);
-        } else {
-            self.more += 1;
-        }
-    }
-
-    /// All that is to be said.
-    pub fn into_lines(mut self) -> Vec<String> {
-        if self.more > 0 {
-            self.shown.push(format!("… and {} more", self.more));
-        }
-        self.shown
-    }
-}
+use iotpipe_core::contract::Contract;
+use iotpipe_core::reading::{Batch, Cell, Reading};
 
 /// Looks up each reading. Those that the database has from this very line stay; the others become rejections, since
 /// the quarantine is where they must be.
@@ -129,7 +101,7 @@ impl Sink for AuditSink<'_> {
         Ok(())
     }
 
-    fn take(&mut self, batch: &mut Batch, devices: &[String]) -> Result<(), Error> {
+    fn write(&mut self, batch: &mut Batch, devices: &[String]) -> Result<(), Error> {
         let mut found: HashMap<usize, Earlier> = self.snapshot.find(batch, devices)?.into_iter().collect();
         let mut elsewhere = Vec::new();
         for index in 0..batch.readings.len() {

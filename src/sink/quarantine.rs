@@ -4,12 +4,12 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use super::Sink;
+use super::row_sink::Sink;
 use crate::error::Error;
 use crate::failpoint;
-use crate::reading::{Batch, Rejection, Verdict};
 use crate::source::{durable_rename, split_name};
-use crate::validate::FileRejection;
+use iotpipe_core::reading::{Batch, Rejection, Verdict};
+use iotpipe_core::validate::FileRejection;
 
 /// `.tmp` and an identity of 64 bits behind a name.
 const LONGEST_TEMPORARY_ENDING: usize = ".9223372036854775807.tmp".len();
@@ -101,7 +101,7 @@ impl QuarantineSink {
         Ok(OpenFiles { rejected: writer, reasons, next_line: self.header_lines + 1 })
     }
 
-    fn write(&mut self, row: &[u8], rejection: &Rejection) -> Result<(), Error> {
+    fn append(&mut self, row: &[u8], rejection: &Rejection) -> Result<(), Error> {
         let mut open = match self.open.take() {
             Some(open) => open,
             None => {
@@ -135,9 +135,9 @@ impl Sink for QuarantineSink {
         Ok(())
     }
 
-    fn take(&mut self, batch: &mut Batch, _devices: &[String]) -> Result<(), Error> {
+    fn write(&mut self, batch: &mut Batch, _devices: &[String]) -> Result<(), Error> {
         for rejection in &batch.rejections {
-            self.write(batch.row(rejection.position), rejection)?;
+            self.append(batch.row(rejection.position), rejection)?;
         }
         Ok(())
     }

@@ -4,9 +4,10 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use super::{Findings, QuarantineNames};
+use super::findings::Findings;
+use super::quarantine::QuarantineNames;
 use crate::error::Error;
-use crate::reading::Rule;
+use iotpipe_core::reading::Rule;
 
 /// A folder in which a second pass writes what the quarantine should hold. It goes when this is dropped.
 pub struct Scratch {

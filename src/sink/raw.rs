@@ -1,10 +1,10 @@
 //! Readings → `iot_raw_data`, in the file's transaction.
 
-use super::Sink;
+use super::row_sink::Sink;
 use crate::error::Error;
 use crate::failpoint;
-use crate::reading::Batch;
 use crate::store::LoadTransaction;
+use iotpipe_core::reading::Batch;
 
 /// Writes readings through the load transaction, which moves those whose key exists to the rejections.
 pub struct RawSink<'a> {
@@ -17,13 +17,13 @@ impl Sink for RawSink<'_> {
         Ok(())
     }
 
-    fn offer(&mut self, batch: &Batch, devices: &[String]) -> Result<(), Error> {
-        Ok(self.transaction.stage(batch, devices)?)
+    fn prepare(&mut self, batch: &Batch, devices: &[String]) -> Result<(), Error> {
+        Ok(self.transaction.prepare(batch, devices)?)
     }
 
-    fn take(&mut self, batch: &mut Batch, devices: &[String]) -> Result<(), Error> {
-        self.transaction.put(batch, devices)?;
-        failpoint::reach("batch-put");
+    fn write(&mut self, batch: &mut Batch, devices: &[String]) -> Result<(), Error> {
+        self.transaction.write(batch, devices)?;
+        failpoint::reach("batch-written");
         Ok(())
     }
 

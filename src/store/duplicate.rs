@@ -1,7 +1,7 @@
 //! Readings whose key exists become rejections that name the row that came first.
 
-use crate::contract::Contract;
-use crate::reading::{Batch, Reason, Rejection, Rule, Verdict};
+use iotpipe_core::contract::Contract;
+use iotpipe_core::reading::{Batch, Reason, Rejection, Rule, Verdict};
 
 /// The row that had the key first, and how the later one compares.
 #[derive(Debug, Clone)]

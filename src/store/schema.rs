@@ -1,36 +1,37 @@
 //! The part of the schema that follows the contract: a column per sensor, and the view over them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
+use iotpipe_core::contract::{Contract, Sensor, SensorType};
 use migration::{Migrator, MigratorTrait};
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, FromQueryResult, Statement, TransactionTrait,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, FromQueryResult, SqliteTransactionMode, Statement,
+    TransactionOptions, TransactionTrait,
 };
 
 use super::error::Cause;
-use crate::contract::{Contract, Sensor, SensorType};
+use super::session::Session;
 
 /// Any number: the same in every iotpipe process, so that two of them do not migrate at once.
 const MIGRATION_LOCK: i64 = 0x696f_7470;
 
 pub(super) async fn migrate(db: &DatabaseConnection, contract: &Contract, embedded: bool) -> Result<(), Cause> {
-    if is_current(db, contract, embedded).await? {
-        return Ok(());
+    let transaction = match embedded {
+        true => {
+            let options = TransactionOptions {
+                sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+                ..Default::default()
+            };
+            db.begin_with_options(options).await?
+        }
+        false => db.begin().await?,
+    };
+    if !embedded {
+        transaction.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")).await?;
+        // What another client of a pooler may have prepared in this session, under the names that are used here.
+        transaction.execute_unprepared("DEALLOCATE ALL").await?;
     }
-    if embedded {
-        return apply(db, contract, embedded).await;
-    }
-    // The lock belongs to its session: a connection of its own holds it, and a crash lets go of it.
-    let mut holder = db.get_postgres_connection_pool().acquire().await?;
-    sqlx::query("SELECT pg_advisory_lock($1)").bind(MIGRATION_LOCK).execute(&mut *holder).await?;
-    let applied = apply(db, contract, embedded).await;
-    sqlx::query("SELECT pg_advisory_unlock($1)").bind(MIGRATION_LOCK).execute(&mut *holder).await?;
-    applied
-}
-
-/// In one transaction: a full disk or a crash leaves no half of a schema.
-async fn apply(db: &DatabaseConnection, contract: &Contract, embedded: bool) -> Result<(), Cause> {
-    let transaction = db.begin().await?;
+    // In one transaction: a full disk or a crash leaves no half of a schema.
     change(&transaction, contract, embedded).await?;
     Ok(transaction.commit().await?)
 }
@@ -71,14 +72,24 @@ fn by_width(contract: &Contract) -> Vec<&Sensor> {
     sensors
 }
 
-/// Whether nothing is left to do.
-pub(super) async fn is_current(db: &DatabaseConnection, contract: &Contract, embedded: bool) -> Result<bool, Cause> {
+/// Whether nothing is left to do. Needs no more than the right to read.
+pub(super) async fn is_current(db: &Session, contract: &Contract, embedded: bool) -> Result<bool, Cause> {
     let columns = columns(db, embedded).await?;
     let fits = |s: &Sensor| columns.get(&s.name).is_some_and(|c| c.eq_ignore_ascii_case(column_type(s.kind, embedded)));
     if columns.is_empty() || !contract.sensors.iter().all(fits) {
         return Ok(false);
     }
-    Ok(Migrator::get_pending_migrations(db).await?.is_empty())
+    let mut applied = HashSet::new();
+    for row in db.rows("SELECT version FROM seaql_migrations").await? {
+        applied.insert(row.try_get_by_index::<String>(0)?);
+    }
+    let known: Vec<String> = Migrator::migrations().iter().map(|migration| migration.name().to_owned()).collect();
+    if let Some(newer) = applied.iter().find(|version| !known.contains(version)) {
+        return Err(Cause::Schema(format!(
+            "the schema was changed by a newer iotpipe ({newer}); use that one, or a database of its own for this one"
+        )));
+    }
+    Ok(known.iter().all(|version| applied.contains(version)))
 }
 
 #[derive(FromQueryResult)]

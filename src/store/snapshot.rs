@@ -1,10 +1,10 @@
 //! The database as it stood at one moment, for a proof that nothing moves under.
 
-use super::StoreError;
 use super::duplicate::Earlier;
-use super::transaction::merged;
-use crate::aggregate::Stats;
-use crate::reading::Batch;
+use super::error::StoreError;
+use super::rollup::merged;
+use iotpipe_core::aggregate::Stats;
+use iotpipe_core::reading::Batch;
 
 /// Reads what was stored. All answers are of the same moment.
 pub trait Snapshot {

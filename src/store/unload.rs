@@ -1,9 +1,10 @@
 //! Takes a file's rows and its share of the totals out again.
 
-use sea_orm::{ConnectionTrait, DbErr, Statement, TransactionTrait};
+use sea_orm::{ConnectionTrait, DbErr, Statement};
 
-use super::transaction::merged;
-use super::{Store, StoreError};
+use super::connection::Store;
+use super::error::StoreError;
+use super::rollup::merged;
 
 impl Store {
     /// Deletes all that `file_id` brought, if it is loaded, and gives the number of its rows; `None` when it is not.
@@ -26,8 +27,7 @@ impl Store {
              SELECT device_id, sensor, window_start, count, min, max, mean, m2,
                     CASE WHEN count > 1 THEN sqrt(m2 / (count - 1)) END FROM ({others}) AS f"
         );
-        self.query(async |db| {
-            let transaction = db.begin().await?;
+        self.write(async |transaction| {
             let sql = format!("UPDATE manifest SET {mark} WHERE id = {file_id} AND state = 'loaded'");
             let marked = Statement::from_sql_and_values(transaction.get_database_backend(), sql, [why.into()]);
             if transaction.execute_raw(marked).await?.rows_affected() != 1 {
@@ -38,7 +38,6 @@ impl Store {
             transaction.execute_unprepared(&format!("DELETE FROM file_aggregates WHERE file_id = {file_id}")).await?;
             let sql = format!("DELETE FROM iot_raw_data WHERE file_id = {file_id}");
             let rows = transaction.execute_unprepared(&sql).await?.rows_affected();
-            transaction.commit().await?;
             Ok(Some(rows))
         })
     }

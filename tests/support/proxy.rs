@@ -10,7 +10,7 @@ use std::time::Duration;
 struct Wire {
     /// Nobody gets through.
     is_down: AtomicBool,
-    /// The next COMMIT is passed on, and nothing after it.
+    /// The next COMMIT behind a COPY is passed on, and nothing after it.
     cut_at_commit: AtomicBool,
     connections: Mutex<Vec<TcpStream>>,
 }
@@ -60,7 +60,7 @@ impl Proxy {
         self.wire.is_down.store(false, Ordering::SeqCst);
     }
 
-    /// Cuts every connection right after the next COMMIT was passed on: the program never hears what came of it.
+    /// Cuts every connection right after the next COMMIT of copied rows was passed on: the program never hears what came of it.
     pub fn cut_at_commit(&self) {
         self.wire.cut_at_commit.store(true, Ordering::SeqCst);
     }
@@ -87,9 +87,11 @@ impl Wire {
 
     fn pass_on(&self, mut from: TcpStream, mut to: TcpStream, asks: bool, silent: &AtomicBool) {
         let mut buffer = vec![0; 1 << 16];
+        let mut copied = false;
         while let Ok(n) = from.read(&mut buffer) {
             let bytes = &buffer[..n];
-            let commits = asks && bytes.windows(7).any(|w| w == b"COMMIT\0");
+            copied |= asks && bytes.windows(5).any(|w| w == b"COPY ");
+            let commits = copied && bytes.windows(7).any(|w| w == b"COMMIT\0");
             let cuts = commits && self.cut_at_commit.swap(false, Ordering::SeqCst);
             if cuts {
                 silent.store(true, Ordering::SeqCst);

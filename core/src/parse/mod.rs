@@ -1,0 +1,16 @@
+//! Bytes become rows with their position. Pure: it takes a reader, never a path.
+//!
+//! Quoting follows RFC 4180, read strictly: behind a closing quote comes a delimiter or the end of the line. A quoted
+//! field that breaks this, or is never closed, costs one physical line and no more: the next line is read afresh.
+
+mod block;
+mod fields;
+mod reader;
+mod row;
+#[cfg(test)]
+mod tests;
+
+pub use block::RowBlock;
+pub use fields::{Fields, MAX_ROW};
+pub use reader::RowReader;
+pub use row::{Header, Problem, RawRow};

@@ -1,0 +1,121 @@
+//! From what was typed to the command that does it.
+
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use super::exit::{Exit, conclude};
+use super::signals::STOP;
+use super::{
+    aggregate, generate, init, load, loaded, migrate, replay, run, scan, signals, status, unload, validate, verify,
+    watch,
+};
+use crate::cli::{Cli, Command, Global};
+use crate::config::{Config, ConfigError};
+use crate::error::Error;
+use crate::ingest::Context;
+use crate::ingest::pass::BatchMemory;
+use crate::manifest;
+use crate::source::Arrivals;
+use crate::store::{Store, StoreError};
+use crate::telemetry;
+use crate::terminal::Printer;
+
+/// Runs what was asked for, and says on stderr why it could not.
+pub fn dispatch(cli: Cli) -> Exit {
+    let printer = Printer::new(cli.global.output, cli.global.quiet);
+    match run_command(cli, printer) {
+        Ok(exit) => exit,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            exit_of(&error)
+        }
+    }
+}
+
+fn exit_of(error: &anyhow::Error) -> Exit {
+    let never = error.downcast_ref::<ConfigError>().is_some()
+        || matches!(error.downcast_ref::<StoreError>(), Some(StoreError::Url | StoreError::Schema(_)))
+        || matches!(error.downcast_ref::<Error>(), Some(Error::Store(StoreError::Url | StoreError::Schema(_))))
+        || error.downcast_ref::<loaded::NotLoaded>().is_some()
+        || error.downcast_ref::<init::Exists>().is_some();
+    if never { Exit::Never } else { Exit::TryAgain }
+}
+
+fn run_command(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
+    let Cli { global, command } = cli;
+    if let Command::Init { force } = command {
+        return init::run(global.config.as_deref().unwrap_or(Path::new(DEFAULT_CONFIG)), force, printer);
+    }
+    let config = resolve(&global)?;
+    if let Command::Generate(args) = &command {
+        return generate::run(args, &config, printer);
+    }
+    create_folders(&config)?;
+    let _logs = telemetry::start(&config.paths.logs, global.log_format, global.verbose, global.quiet);
+    let started = Instant::now();
+    let store = Store::open(&config.database_url, command.workers())?;
+    if let Command::Migrate = command {
+        return migrate::run(&config, &store, printer);
+    }
+    bring_schema_up_to_date(&config, &store)?;
+    let worker = manifest::worker_name();
+    let reported = Mutex::default();
+    let workers = command.workers();
+    let arrivals = matches!(command, Command::Loop { .. }).then(|| Arc::new(Arrivals::new(&config.paths.data)));
+    if arrivals.is_none() {
+        signals::stop_on_signals(&store, None)?;
+    }
+    let to_server = command.loads() && !store.is_embedded();
+    let batch_memory = if to_server { BatchMemory::large() } else { BatchMemory::small() };
+    let (config, store, stop) = (&config, &store, &STOP);
+    let context = Context { config, store, printer, worker, workers, batch_memory, arrivals, stop, reported };
+    let (strict, summary) = match command {
+        Command::Status => return status::run(&context),
+        Command::Verify { files } => return verify::run(&context, &files),
+        Command::Replay { file } => return replay::run(&context, &file),
+        Command::Unload { file, again } => return unload::run(&context, &file, again),
+        Command::Loop { interval, .. } => return watch::run(&context, interval),
+        Command::Scan(args) => (args.strict, scan::run(&context)),
+        Command::Validate(args) => (args.step.strict, validate::run(&context)),
+        Command::Aggregate(args) => (args.step.strict, aggregate::run(&context)),
+        Command::Load(args) => (args.step.strict, load::run(&context)),
+        Command::Run(args) => (args.step.strict, run::run(&context)),
+        Command::Init { .. } | Command::Migrate | Command::Generate(_) => return Ok(Exit::Done),
+    };
+    Ok(conclude(summary?, started, strict, printer))
+}
+
+const DEFAULT_CONFIG: &str = "iotpipe.toml";
+
+fn resolve(global: &Global) -> Result<Config, ConfigError> {
+    let default = Path::new(DEFAULT_CONFIG);
+    let path = match &global.config {
+        Some(path) => Some(path.as_path()),
+        None => default.exists().then_some(default),
+    };
+    Config::resolve(path, global.database_url.clone())
+}
+
+fn create_folders(config: &Config) -> Result<(), Error> {
+    let paths = &config.paths;
+    for folder in [&paths.data, &paths.processed, &paths.quarantine, &paths.logs] {
+        fs::create_dir_all(folder).map_err(Error::storage(folder))?;
+    }
+    Ok(())
+}
+
+fn bring_schema_up_to_date(config: &Config, store: &Store) -> Result<(), StoreError> {
+    if store.is_embedded() || config.auto_migrate {
+        return store.migrate(&config.contract);
+    }
+    match store.is_migrated(&config.contract)? {
+        true => Ok(()),
+        false => Err(StoreError::Schema(format!(
+            "the schema at {} is not the one that this program and contract need, and auto_migrate is off; run \
+             `iotpipe migrate` once",
+            store.place()
+        ))),
+    }
+}

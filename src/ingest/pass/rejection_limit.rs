@@ -1,0 +1,61 @@
+//! When a file has so many bad rows, or so long a line, that it need not be read on.
+
+use iotpipe_core::parse::RawRow;
+use iotpipe_core::reading::{Rule, Tally};
+use iotpipe_core::validate::FileRejection;
+
+use crate::error::Error;
+
+/// A file with a line longer than this, in bytes, is refused whole: a line that never ends would fill the disk twice.
+const LONGEST_LINE: usize = 64 << 20;
+/// Bytes of bad rows after which a file need not be read to its end to be refused for too many of them.
+const ENOUGH_REJECTED: usize = 64 << 20;
+
+/// # Errors
+/// [`Error::Refused`] when more rows are bad than the share `max_rejected_ratio` allows.
+pub(super) fn refuse_when_too_many(max_rejected_ratio: f64, tally: &Tally) -> Result<(), Error> {
+    let bad = tally.rejected + tally.differing;
+    if tally.total > 0 && bad as f64 / tally.total as f64 > max_rejected_ratio {
+        return Err(Error::Refused(FileRejection {
+            rule: Rule::TooManyRejected,
+            message: format!(
+                "{bad} of {} rows break the contract, more than the {} that max_rejected_ratio allows",
+                tally.total, max_rejected_ratio
+            ),
+        }));
+    }
+    Ok(())
+}
+
+/// Tells when a file need not be read on. By its rows, not by batches: the verdict must not depend on their size.
+pub(super) struct RejectionLimit {
+    max_rejected_ratio: f64,
+    line_bytes: usize,
+    rejected_bytes: usize,
+    seen: Tally,
+}
+
+impl RejectionLimit {
+    pub(super) fn new(max_rejected_ratio: f64) -> Self {
+        Self { max_rejected_ratio, line_bytes: 0, rejected_bytes: 0, seen: Tally::default() }
+    }
+
+    /// Counts `row`, and says when the file need not be read on.
+    pub(super) fn check(&mut self, row: &RawRow<'_>, rejected: bool) -> Result<(), Error> {
+        self.seen.total += i64::from(!row.continuation);
+        if !rejected {
+            return Ok(());
+        }
+        self.line_bytes = if row.continuation { self.line_bytes + row.bytes.len() } else { 0 };
+        if self.line_bytes > LONGEST_LINE {
+            let message = format!("line {} is longer than {} MiB: is this a text file?", row.line, LONGEST_LINE >> 20);
+            return Err(Error::Refused(FileRejection { rule: Rule::TooLong, message }));
+        }
+        self.seen.rejected += i64::from(!row.continuation);
+        self.rejected_bytes += row.bytes.len();
+        if self.rejected_bytes > ENOUGH_REJECTED {
+            refuse_when_too_many(self.max_rejected_ratio, &self.seen)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,108 @@
+//! Which files lie under `data/`.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::super::stamp::Stamp;
+
+/// A file that the pattern takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// Path below `data/`, as the manifest names it.
+    pub source: String,
+    /// Path to open.
+    pub path: PathBuf,
+    /// Size and time of the last change.
+    pub stamp: Stamp,
+}
+
+impl Candidate {
+    /// Name without its folders.
+    pub fn file_name(&self) -> &str {
+        self.source.rsplit('/').next().unwrap_or(&self.source)
+    }
+}
+
+/// What a look at the folder found.
+#[derive(Debug, Default)]
+pub struct Discovery {
+    /// Files to take, by source.
+    pub candidates: Vec<Candidate>,
+    /// What was met and can't be taken, in words.
+    pub problems: Vec<String>,
+    /// What may surprise, in words.
+    pub remarks: Vec<String>,
+}
+
+/// Lists the files under `data` that `pattern` takes. Symbolic links are not followed: nothing outside the folder is read.
+///
+/// # Errors
+/// When the folder itself can't be listed.
+pub fn discover(data: &Path, pattern: &glob::Pattern) -> io::Result<Discovery> {
+    let mut found = Discovery::default();
+    let hidden = |e: &walkdir::DirEntry| e.depth() > 0 && e.file_name().as_encoded_bytes().starts_with(b".");
+    for entry in walkdir::WalkDir::new(data).sort_by_file_name().into_iter().filter_entry(|e| !hidden(e)) {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(e) if e.depth() == 0 => return Err(e.into()),
+            Err(e) if e.io_error().is_some_and(|e| e.kind() == io::ErrorKind::NotFound) => continue,
+            Err(e) => {
+                found.problems.push(format!("{e}"));
+                continue;
+            }
+        };
+        let relative = entry.path().strip_prefix(data).unwrap_or(entry.path());
+        if entry.depth() == 0 || !taken(relative, pattern) {
+            continue;
+        }
+        if entry.file_type().is_symlink() {
+            found.problems.push(format!("{relative:?} is a symbolic link: not followed; put the file itself there"));
+        } else if entry.file_type().is_dir() {
+            found.remarks.push(format!("{relative:?} is a folder with the name of a file: looked into, not read"));
+        } else if !entry.file_type().is_file() {
+            found.problems.push(format!("{relative:?} is neither a file nor a folder: left where it is"));
+        } else if let Some(source) = relative.to_str() {
+            // A file that went away between the listing and this line is no longer a candidate.
+            if let Ok(metadata) = entry.metadata() {
+                let stamp = Stamp::of(&metadata);
+                found.candidates.push(Candidate { source: source.to_owned(), path: entry.into_path(), stamp });
+            }
+        } else {
+            found.problems.push(format!("{relative:?} has a name that is not UTF-8: left where it is; rename it"));
+        }
+    }
+    Ok(found)
+}
+
+fn taken(relative: &Path, pattern: &glob::Pattern) -> bool {
+    let options = glob::MatchOptions {
+        case_sensitive: false,
+        require_literal_separator: true,
+        require_literal_leading_dot: false,
+    };
+    let name = relative.file_name().unwrap_or_default().to_string_lossy();
+    let under_way = [".tmp", ".part", "~"].iter().any(|ending| name.ends_with(ending));
+    !name.starts_with('.') && !under_way && pattern.matches_with(&relative.to_string_lossy(), options)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_under_way_are_never_taken() {
+        let pattern = glob::Pattern::new("**/*.csv*").unwrap();
+        for (name, expected) in [
+            ("a.csv", true),
+            ("x/y/a.csv.gz", true),
+            ("A.CSV", true),
+            ("a.csv.tmp", false),
+            ("a.csv.part", false),
+            ("a.csv~", false),
+            (".a.csv", false),
+            ("a.txt", false),
+        ] {
+            assert_eq!(taken(Path::new(name), &pattern), expected, "{name}");
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! An open database: its pool, its runtime, and the short transactions in which the manifest is read and written.
+
+use std::future::Future;
+use std::path::PathBuf;
+
+use sea_orm::{
+    DatabaseConnection, DbErr, SqliteTransactionMode, SqlxPostgresConnector, SqlxSqliteConnector, TransactionOptions,
+    TransactionTrait,
+};
+use tokio::sync::Mutex;
+
+use super::error::{Cause, StoreError};
+use super::postgres::connection as postgres;
+use super::postgres::devices::ReservedIds;
+use super::session::Session;
+use super::sqlite::connection as sqlite;
+
+/// An open database. Its methods block; the runtime behind them is its own.
+pub struct Store {
+    pub(super) runtime: tokio::runtime::Runtime,
+    pub(super) db: DatabaseConnection,
+    pub(super) backend: Backend,
+    pub(super) place: String,
+    /// Ids of devices that this process has reserved on a server.
+    pub(super) reserved_ids: ReservedIds,
+}
+
+/// Which of the two it is.
+pub(super) enum Backend {
+    Postgres,
+    Sqlite(PathBuf),
+}
+
+impl Store {
+    /// Connects to `url` (`sqlite://path` or `postgres://…`), for so many workers at once. An embedded database is
+    /// created when it is missing.
+    ///
+    /// # Errors
+    /// [`StoreError::Url`] when the URL is none of these, [`StoreError::Unreachable`] when nobody answers there.
+    pub fn open(url: &str, workers: usize) -> Result<Store, StoreError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .map_err(|e| StoreError::other("this process", e))?;
+        // Each worker has its transaction, and the manifest is written beside them.
+        let most = workers as u32 + 2;
+        let (db, backend, place) = if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            let (options, place) = postgres::parse(url)?;
+            let pool = runtime.block_on(postgres::connect(options, &place, most))?;
+            (SqlxPostgresConnector::from_sqlx_postgres_pool(pool), Backend::Postgres, place)
+        } else {
+            let file = sqlite::parse(url)?;
+            let pool = runtime.block_on(sqlite::connect(&file, most))?;
+            let place = file.path.display().to_string();
+            (SqlxSqliteConnector::from_sqlx_sqlite_pool(pool), Backend::Sqlite(file.path), place)
+        };
+        Ok(Store { runtime, db, backend, place, reserved_ids: ReservedIds::default() })
+    }
+
+    /// Whether the database is embedded (SQLite).
+    pub fn is_embedded(&self) -> bool {
+        matches!(self.backend, Backend::Sqlite(_))
+    }
+
+    /// Host, port and database, or the path: what may be shown to people.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// Reads in one short transaction.
+    pub(crate) fn read<T>(&self, work: impl AsyncFnOnce(&Session) -> Result<T, DbErr>) -> Result<T, StoreError> {
+        self.transact(SqliteTransactionMode::Deferred, work)
+    }
+
+    /// Reads and writes in one short transaction.
+    pub(crate) fn write<T>(&self, work: impl AsyncFnOnce(&Session) -> Result<T, DbErr>) -> Result<T, StoreError> {
+        self.transact(SqliteTransactionMode::Immediate, work)
+    }
+
+    fn transact<T>(
+        &self,
+        mode: SqliteTransactionMode,
+        work: impl AsyncFnOnce(&Session) -> Result<T, DbErr>,
+    ) -> Result<T, StoreError> {
+        self.wait(async {
+            let session = begin(&self.db, &self.backend, mode).await?;
+            let done = work(&session).await?;
+            session.commit().await?;
+            Ok::<T, Cause>(done)
+        })
+    }
+
+    /// As [`Store::read`], where more than the database can be wrong.
+    pub(super) fn inspect<T>(&self, work: impl AsyncFnOnce(&Session) -> Result<T, Cause>) -> Result<T, StoreError> {
+        self.wait(async {
+            let session = begin(&self.db, &self.backend, SqliteTransactionMode::Deferred).await?;
+            let done = work(&session).await?;
+            session.commit().await?;
+            Ok::<T, Cause>(done)
+        })
+    }
+
+    /// The connection, for work in the background.
+    pub(crate) fn connection(&self) -> DatabaseConnection {
+        self.db.clone()
+    }
+
+    /// Runs `task` beside everything else.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> tokio::task::JoinHandle<()> {
+        self.runtime.spawn(task)
+    }
+
+    /// Does what must be done in the runtime's context.
+    pub(crate) fn in_runtime<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _entered = self.runtime.enter();
+        work()
+    }
+
+    pub(super) fn wait<T, E: Into<Cause>>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, StoreError> {
+        self.runtime.block_on(work).map_err(|e| StoreError::classify(&self.place, e))
+    }
+}
+
+async fn begin(db: &DatabaseConnection, backend: &Backend, mode: SqliteTransactionMode) -> Result<Session, Cause> {
+    match backend {
+        Backend::Postgres => {
+            Ok(Session::Postgres(Mutex::new(postgres::begin(db.get_postgres_connection_pool()).await?)))
+        }
+        Backend::Sqlite(_) => {
+            let options = TransactionOptions { sqlite_transaction_mode: Some(mode), ..Default::default() };
+            Ok(Session::Sqlite(db.begin_with_options(options).await?))
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! `file_aggregates`: what each file brings to the totals.
+
+use sea_orm::entity::prelude::*;
+
+/// The values of one file, device, sensor and window as one.
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "file_aggregates")]
+pub struct Model {
+    /// The file's entry.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub file_id: i64,
+    /// The device.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub device_id: i32,
+    /// Name of the sensor.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub sensor: String,
+    /// Start of the window: an instant in PostgreSQL, microseconds since 1970-01-01 UTC in SQLite.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub window_start: DateTimeUtc,
+    /// Number of values.
+    pub count: i64,
+    /// Smallest value, in the sensor's unit.
+    pub min: f64,
+    /// Largest value, in the sensor's unit.
+    pub max: f64,
+    /// Arithmetic mean, in the sensor's unit.
+    pub mean: f64,
+    /// Sum of squared deviations from the mean, in the unit squared.
+    pub m2: f64,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,6 @@
+//! The tables of readings and aggregates as entities. The manifest's is private to `manifest/`.
+
+pub mod device;
+pub mod file_aggregates;
+pub mod iot_raw_data;
+pub mod sensor_aggregates;

@@ -1,0 +1,321 @@
+//! The load transaction on PostgreSQL: binary COPY, a savepoint per file and per batch.
+
+use std::collections::VecDeque;
+
+use iotpipe_core::aggregate::{AggregateRow, Aggregates};
+use iotpipe_core::contract::Contract;
+use iotpipe_core::reading::{Batch, Reading};
+use sqlx::AssertSqlSafe;
+use sqlx::postgres::Postgres;
+
+use super::binary_copy::{HEADER, TRAILER, encode_row, row_bytes};
+use super::connection;
+use super::copy_stream::{CopyStream, is_conflict};
+use super::devices::{self, Devices};
+use super::rows::{find_stored, time, values_of};
+use crate::store::connection::Store;
+use crate::store::duplicate::{Earlier, set_aside};
+use crate::store::error::StoreError;
+use crate::store::rollup::roll_up;
+use crate::store::transaction::LoadTransaction;
+
+/// How often a batch is tried while other transactions commit the same keys.
+const MAX_ROUNDS: usize = 5;
+/// Aggregates per statement.
+const AGGREGATES_AT_ONCE: usize = 20_000;
+
+pub(in crate::store) struct PostgresLoad<'a> {
+    store: &'a Store,
+    contract: &'a Contract,
+    stream: CopyStream,
+    /// Dropped behind the transaction, whose rollback needs the runtime's context.
+    _runtime: tokio::runtime::EnterGuard<'a>,
+    /// Batches that are not yet written. The first of them is being copied.
+    prepared: VecDeque<Prepared>,
+    devices: Devices,
+    /// Statements that need no answer: they travel with the next one that does.
+    unsent: String,
+    file_id: i64,
+    file_open: bool,
+    loaded: Vec<i64>,
+}
+
+/// A batch that is ready to be copied.
+struct Prepared {
+    /// Its readings in the order of the table's key, repeats left out.
+    order: Vec<usize>,
+    /// Readings that repeat a key of the batch, with the one that came first.
+    repeats: Vec<(usize, usize)>,
+    /// The COPY's bytes, until it begins.
+    data: Vec<u8>,
+}
+
+impl<'a> PostgresLoad<'a> {
+    pub(in crate::store) fn begin(store: &'a Store, contract: &'a Contract) -> Result<Self, StoreError> {
+        let transaction = store.wait(connection::begin(store.db.get_postgres_connection_pool()))?;
+        let columns: String = contract.sensors.iter().map(|s| format!(", \"{}\"", s.name)).collect();
+        let copy =
+            format!("COPY iot_raw_data (device_id, ts, file_id, line_number{columns}) FROM STDIN (FORMAT binary)");
+        Ok(Self {
+            store,
+            contract,
+            stream: CopyStream::new(store.runtime.handle().clone(), transaction, copy),
+            _runtime: store.runtime.enter(),
+            prepared: VecDeque::new(),
+            devices: Devices::default(),
+            unsent: String::new(),
+            file_id: 0,
+            file_open: false,
+            loaded: Vec::new(),
+        })
+    }
+
+    fn register(&mut self, devices: &[String]) -> Result<(), StoreError> {
+        let unmet = self.devices.unmet(devices);
+        if !unmet.is_empty() {
+            self.send("")?;
+            let reserved = &self.store.reserved_ids;
+            let found = self.ask(async |transaction| devices::find_or_reserve(transaction, reserved, unmet).await)?;
+            self.devices.meet(found);
+        }
+        self.devices.register(devices);
+        Ok(())
+    }
+
+    /// Writes the devices that are `new` (names, ids), all at the end: see [`devices`].
+    fn write_devices(&mut self, new: &(Vec<String>, Vec<i32>)) -> Result<(), StoreError> {
+        let (names, ids) = new;
+        if names.is_empty() {
+            return Ok(());
+        }
+        let taken = self.ask(async |transaction| devices::write(transaction, names, ids).await)?;
+        let Some(first) = taken.first() else { return Ok(()) };
+        self.store.reserved_ids.forget(&taken);
+        let reason = format!("another process was the first to name the device {first:?}");
+        Err(StoreError::Contention { place: self.store.place.clone(), reason })
+    }
+
+    /// Which of the readings at `indices` have a key that is stored.
+    fn stored(
+        &mut self,
+        batch: &Batch,
+        indices: impl Iterator<Item = usize>,
+    ) -> Result<Vec<(usize, Earlier)>, StoreError> {
+        let keys: Vec<_> = indices.map(|i| (i, self.devices.ids()[batch.readings[i].device as usize])).collect();
+        let (contract, file_id) = (self.contract, self.file_id);
+        self.ask(async |transaction| find_stored(transaction, contract, batch, &keys, file_id).await)
+    }
+
+    /// Does `work` in the transaction, once the COPY under way has ended.
+    fn ask<T>(
+        &mut self,
+        work: impl AsyncFnOnce(&mut sqlx::Transaction<'static, Postgres>) -> Result<T, sqlx::Error>,
+    ) -> Result<T, StoreError> {
+        let place = &self.store.place;
+        let transaction = self.stream.transaction().map_err(|e| StoreError::classify(place, e))?;
+        self.store.wait(work(transaction))
+    }
+
+    /// Sends what is unsent, and `statement`, in one message.
+    fn send(&mut self, statement: &str) -> Result<(), StoreError> {
+        self.unsent.push_str(statement);
+        if self.unsent.is_empty() {
+            return Ok(());
+        }
+        let text = AssertSqlSafe(std::mem::take(&mut self.unsent));
+        self.ask(async |transaction| sqlx::raw_sql(text).execute(&mut **transaction).await.map(|_| ()))
+    }
+
+    fn encode(&mut self, batch: &Batch, order: &[usize]) -> Vec<u8> {
+        let mut data = self.stream.buffer();
+        data.reserve_exact(HEADER.len() + order.len() * row_bytes(self.contract) + TRAILER.len());
+        data.extend_from_slice(HEADER);
+        for &index in order {
+            let reading = &batch.readings[index];
+            let cells = batch.cells_of(reading, self.contract.sensors.len());
+            encode_row(&mut data, batch, reading, cells, self.devices.ids()[reading.device as usize], self.file_id);
+        }
+        data.extend_from_slice(&TRAILER);
+        data
+    }
+
+    fn start_copy(&mut self, data: Vec<u8>) -> Result<(), StoreError> {
+        let before = std::mem::take(&mut self.unsent);
+        self.stream.prepare(before, data).map_err(|e| StoreError::classify(&self.store.place, e))
+    }
+
+    /// Waits for the end of the COPY under way.
+    fn finish_copy(&mut self) -> Result<(), sqlx::Error> {
+        let copied = self.stream.write();
+        if copied.as_ref().is_ok() || copied.as_ref().is_err_and(is_conflict) {
+            self.unsent.push_str("RELEASE SAVEPOINT batch;");
+        }
+        copied
+    }
+}
+
+impl LoadTransaction for PostgresLoad<'_> {
+    fn open_file(&mut self, file_id: i64) -> Result<(), StoreError> {
+        self.prepared.clear();
+        (self.file_id, self.file_open) = (file_id, true);
+        self.devices.open_file();
+        self.unsent.push_str("SAVEPOINT file;");
+        Ok(())
+    }
+
+    fn prepare(&mut self, batch: &Batch, devices: &[String]) -> Result<(), StoreError> {
+        self.register(devices)?;
+        let (order, repeats) = by_key(batch, self.devices.ids());
+        let data = self.encode(batch, &order);
+        self.prepared.push_back(Prepared { order, repeats, data });
+        if self.prepared.len() == 1 { self.start_next() } else { Ok(()) }
+    }
+
+    /// The batch goes in by one COPY. Only when a key exists is that COPY rolled back, the stored keys are looked up
+    /// and set aside, and the rest is copied: another transaction may commit more of them meanwhile, hence the rounds.
+    fn write(&mut self, batch: &mut Batch, devices: &[String]) -> Result<(), StoreError> {
+        let Some(Prepared { mut order, repeats, .. }) = self.prepared.pop_front() else {
+            return Err(StoreError::other(&self.store.place, "a batch came that was not prepared"));
+        };
+        let mut duplicates: Vec<(usize, Earlier)> = Vec::new();
+        let mut taken = vec![false; batch.readings.len()];
+        let mut round = 0;
+        while !order.is_empty() {
+            match self.finish_copy() {
+                Ok(()) => break,
+                Err(e) if is_conflict(&e) && round < MAX_ROUNDS => {
+                    self.send("")?;
+                    // Repeats too: they repeat the stored row then.
+                    let indices = order.iter().copied().chain(repeats.iter().map(|&(index, _)| index));
+                    let found = self.stored(batch, indices.filter(|&index| !taken[index]))?;
+                    found.iter().for_each(|&(index, _)| taken[index] = true);
+                    duplicates.extend(found);
+                    order.retain(|&index| !taken[index]);
+                    if !order.is_empty() {
+                        let data = self.encode(batch, &order);
+                        self.start_copy(data)?;
+                    }
+                    round += 1;
+                }
+                Err(e) => return Err(StoreError::classify(&self.store.place, e)),
+            }
+        }
+        self.start_next()?;
+        let repeats = repeats.into_iter().filter(|&(index, _)| !taken[index]);
+        duplicates.extend(repeats.map(|(index, first)| (index, self.repeat(batch, index, first))));
+        set_aside(batch, duplicates, devices, self.contract);
+        Ok(())
+    }
+
+    fn write_aggregates(&mut self, aggregates: &Aggregates, devices: &[String]) -> Result<(), StoreError> {
+        self.register(devices)?;
+        self.send(&format!("DELETE FROM file_aggregates WHERE file_id = {}", self.file_id))?;
+        let (file_id, ids) = (self.file_id, self.devices.ids().to_vec());
+        let rows = aggregates.rows();
+        self.ask(async |transaction| {
+            for rows in rows.chunks(AGGREGATES_AT_ONCE) {
+                insert_aggregates(transaction, file_id, &ids, rows).await?;
+            }
+            Ok(())
+        })
+    }
+
+    fn close_file(&mut self, transition: &str, loaded: bool) -> Result<(), StoreError> {
+        self.send("")?;
+        let statement = AssertSqlSafe(transition.to_owned());
+        let changed = self.ask(async |transaction| sqlx::raw_sql(statement).execute(&mut **transaction).await)?;
+        if changed.rows_affected() != 1 {
+            return Err(StoreError::ClaimLost);
+        }
+        if loaded {
+            self.loaded.push(self.file_id);
+        }
+        self.devices.close_file();
+        self.file_open = false;
+        self.unsent.push_str("RELEASE SAVEPOINT file;");
+        Ok(())
+    }
+
+    fn drop_file(&mut self) -> Result<(), StoreError> {
+        if !std::mem::take(&mut self.file_open) {
+            return Ok(());
+        }
+        self.stream.abandon();
+        self.prepared.clear();
+        self.send("ROLLBACK TO SAVEPOINT file; RELEASE SAVEPOINT file")
+    }
+
+    fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
+        self.send("")?;
+        let new = self.devices.take_new();
+        self.write_devices(&new)?;
+        if !self.loaded.is_empty() {
+            self.send(&roll_up(&self.loaded, "least", "greatest"))?;
+        }
+        self.stream.commit().map_err(|e| StoreError::classify(&self.store.place, e))?;
+        self.store.reserved_ids.forget(&new.0);
+        Ok(())
+    }
+}
+
+impl PostgresLoad<'_> {
+    fn start_next(&mut self) -> Result<(), StoreError> {
+        match self.prepared.front_mut() {
+            Some(next) if !next.order.is_empty() => {
+                let data = std::mem::take(&mut next.data);
+                self.start_copy(data)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// How the reading at `index` repeats the one at `first`.
+    fn repeat(&self, batch: &Batch, index: usize, first: usize) -> Earlier {
+        let (later, earlier) = (values_of(batch, index, self.contract), values_of(batch, first, self.contract));
+        let differing = (0..later.len()).filter(|&i| later[i] != earlier[i]).collect();
+        Earlier { file_id: self.file_id, file: None, line: batch.readings[first].position.line as i64, differing }
+    }
+}
+
+/// Readings in the order of the table's key, and those that repeat a key within the batch with the one that came first.
+fn by_key(batch: &Batch, ids: &[i32]) -> (Vec<usize>, Vec<(usize, usize)>) {
+    let key = |(i, r): (usize, &Reading)| (ids[r.device as usize], r.ts, i);
+    let mut keyed: Vec<(i32, i64, usize)> = batch.readings.iter().enumerate().map(key).collect();
+    keyed.sort_unstable();
+    let mut repeats = Vec::new();
+    keyed.dedup_by(|later, first| {
+        let same = (later.0, later.1) == (first.0, first.1);
+        if same {
+            repeats.push((later.2, first.2));
+        }
+        same
+    });
+    (keyed.into_iter().map(|(_, _, i)| i).collect(), repeats)
+}
+
+async fn insert_aggregates(
+    transaction: &mut sqlx::Transaction<'static, Postgres>,
+    file_id: i64,
+    ids: &[i32],
+    rows: &[AggregateRow<'_>],
+) -> Result<(), sqlx::Error> {
+    let all = |value: fn(&AggregateRow<'_>) -> f64| rows.iter().map(value).collect::<Vec<f64>>();
+    sqlx::query(
+        "INSERT INTO file_aggregates (file_id, device_id, sensor, window_start, count, min, max, mean, m2)
+         SELECT $1, * FROM unnest($2::int[], $3::text[], $4::timestamptz[], $5::bigint[], $6::float8[], $7::float8[],
+                                  $8::float8[], $9::float8[])",
+    )
+    .persistent(false)
+    .bind(file_id)
+    .bind(rows.iter().map(|r| ids[r.device as usize]).collect::<Vec<_>>())
+    .bind(rows.iter().map(|r| r.sensor.to_owned()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|r| time(r.window_start)).collect::<Vec<_>>())
+    .bind(rows.iter().map(|r| r.stats.count).collect::<Vec<_>>())
+    .bind(all(|r| r.stats.min))
+    .bind(all(|r| r.stats.max))
+    .bind(all(|r| r.stats.mean))
+    .bind(all(|r| r.stats.m2))
+    .execute(&mut **transaction)
+    .await
+    .map(|_| ())
+}

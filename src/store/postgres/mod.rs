@@ -1,0 +1,13 @@
+//! PostgreSQL. Each file has a twin in `sqlite/` where both do the same.
+
+mod binary_copy;
+pub(super) mod connection;
+mod copy_stream;
+pub(super) mod devices;
+mod load;
+mod nodelay;
+mod rows;
+mod snapshot;
+
+pub(super) use load::PostgresLoad;
+pub(super) use snapshot::PostgresSnapshot;

@@ -1,0 +1,73 @@
+//! Stored rows, found by their keys on PostgreSQL.
+
+use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::{AssertSqlSafe, Row, ValueRef};
+
+use super::binary_copy::encode_cell;
+use crate::store::duplicate::Earlier;
+use iotpipe_core::contract::Contract;
+use iotpipe_core::reading::Batch;
+
+/// Keys that are looked up at once: what the server answers is in memory as a whole.
+const KEYS_AT_ONCE: usize = 4096;
+
+/// Which of the readings `keys` (index in the batch, id of the device) have a key that is stored, by index, and how they
+/// compare with the row that has it. Rows of the file `own` are given without its name.
+pub(super) async fn find_stored(
+    connection: &mut PgConnection,
+    contract: &Contract,
+    batch: &Batch,
+    keys: &[(usize, i32)],
+    own: i64,
+) -> Result<Vec<(usize, Earlier)>, sqlx::Error> {
+    let columns: String = contract.sensors.iter().map(|s| format!(", r.\"{}\"", s.name)).collect();
+    // LATERAL with a limit: one look into the key's index for each row, whatever the planner thinks of the table.
+    let query = format!(
+        "SELECT k.n, r.file_id, r.line_number, m.source{columns}
+         FROM unnest($1::bigint[], $2::int[], $3::timestamptz[]) AS k (n, device_id, ts)
+         CROSS JOIN LATERAL (SELECT * FROM iot_raw_data i
+                             WHERE i.device_id = k.device_id AND i.ts = k.ts LIMIT 1) r
+         LEFT JOIN manifest m ON m.id = r.file_id"
+    );
+    let mut found = Vec::new();
+    for keys in keys.chunks(KEYS_AT_ONCE) {
+        let numbers: Vec<i64> = keys.iter().map(|&(i, _)| i as i64).collect();
+        let ids: Vec<i32> = keys.iter().map(|&(_, id)| id).collect();
+        let times: Vec<_> = keys.iter().map(|&(i, _)| time(batch.readings[i].ts)).collect();
+        let query = sqlx::query(AssertSqlSafe(query.as_str())).persistent(false).bind(numbers).bind(ids).bind(times);
+        for row in query.fetch_all(&mut *connection).await? {
+            let index = row.try_get::<i64, _>(0)? as usize;
+            found.push((index, earlier(&row, &values_of(batch, index, contract), own)?));
+        }
+    }
+    Ok(found)
+}
+
+/// The stored `row` as the one before a reading with `values`.
+fn earlier(row: &PgRow, values: &[Option<Vec<u8>>], own: i64) -> Result<Earlier, sqlx::Error> {
+    let file_id = row.try_get::<i64, _>(1)?;
+    let file = match file_id == own {
+        true => None,
+        false => Some(row.try_get::<Option<String>, _>(3)?.unwrap_or_else(|| "an unknown file".into())),
+    };
+    let mut differing = Vec::new();
+    for (i, value) in values.iter().enumerate() {
+        let stored = row.try_get_raw(4 + i)?;
+        let stored = if stored.is_null() { None } else { stored.as_bytes().ok() };
+        if stored != value.as_deref() {
+            differing.push(i);
+        }
+    }
+    Ok(Earlier { file_id, file, line: row.try_get(2)?, differing })
+}
+
+/// The values of a reading in PostgreSQL's binary form.
+pub(super) fn values_of(batch: &Batch, index: usize, contract: &Contract) -> Vec<Option<Vec<u8>>> {
+    let cells = batch.cells_of(&batch.readings[index], contract.sensors.len());
+    cells.iter().map(|cell| encode_cell(*cell, batch)).collect()
+}
+
+/// A time as PostgreSQL takes it, from microseconds since 1970-01-01 UTC.
+pub(super) fn time(micros: i64) -> chrono::DateTime<chrono::Utc> {
+    chrono::DateTime::from_timestamp_micros(micros).unwrap_or_default()
+}

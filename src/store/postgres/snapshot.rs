@@ -1,0 +1,79 @@
+//! [`Snapshot`] on PostgreSQL: a read-only transaction of the kind that sees one moment.
+
+use std::collections::HashMap;
+
+use sqlx::AssertSqlSafe;
+use sqlx::postgres::Postgres;
+
+use super::connection;
+use super::rows::find_stored;
+use crate::store::connection::Store;
+use crate::store::duplicate::Earlier;
+use crate::store::error::StoreError;
+use crate::store::snapshot::{self, FileRows, Snapshot, StoredAggregate};
+use iotpipe_core::aggregate::Stats;
+use iotpipe_core::contract::Contract;
+use iotpipe_core::reading::Batch;
+
+pub(in crate::store) struct PostgresSnapshot<'a> {
+    store: &'a Store,
+    contract: &'a Contract,
+    transaction: sqlx::Transaction<'static, Postgres>,
+    /// Dropped behind the transaction, whose rollback needs the runtime's context.
+    _runtime: tokio::runtime::EnterGuard<'a>,
+    ids: HashMap<String, i32>,
+}
+
+impl<'a> PostgresSnapshot<'a> {
+    pub(in crate::store) fn begin(store: &'a Store, contract: &'a Contract) -> Result<Self, StoreError> {
+        let (transaction, ids) = store.wait(async {
+            let pool = store.db.get_postgres_connection_pool();
+            let mut transaction = pool.begin_with(connection::BEGIN_SNAPSHOT).await?;
+            let ids = sqlx::query_as::<_, (String, i32)>("SELECT name, id FROM device")
+                .persistent(false)
+                .fetch_all(&mut *transaction)
+                .await?;
+            Ok::<_, sqlx::Error>((transaction, ids.into_iter().collect()))
+        })?;
+        Ok(Self { store, contract, transaction, _runtime: store.runtime.enter(), ids })
+    }
+}
+
+impl Snapshot for PostgresSnapshot<'_> {
+    fn find(&mut self, batch: &Batch, devices: &[String]) -> Result<Vec<(usize, Earlier)>, StoreError> {
+        let id = |device: u32| self.ids.get(devices.get(device as usize)?).copied();
+        let keys: Vec<_> =
+            batch.readings.iter().enumerate().filter_map(|(i, reading)| Some((i, id(reading.device)?))).collect();
+        // No file has this identity: every row is given with the name of its file.
+        self.store.wait(find_stored(&mut self.transaction, self.contract, batch, &keys, 0))
+    }
+
+    fn rows_by_file(&mut self) -> Result<Vec<FileRows>, StoreError> {
+        let query = sqlx::query_as::<_, (i64, Option<String>, i64)>(snapshot::ROWS_BY_FILE).persistent(false);
+        let rows = self.store.wait(query.fetch_all(&mut *self.transaction))?;
+        Ok(rows.into_iter().map(|(file_id, state, rows)| FileRows { file_id, state, rows }).collect())
+    }
+
+    fn rows_of(&mut self, file_id: i64) -> Result<Vec<(i64, String)>, StoreError> {
+        let query = AssertSqlSafe(snapshot::rows_of("CAST(r.ts AS text)"));
+        self.store.wait(sqlx::query_as(query).persistent(false).bind(file_id).fetch_all(&mut *self.transaction))
+    }
+
+    fn aggregates_of(&mut self, file_id: i64) -> Result<Vec<StoredAggregate>, StoreError> {
+        let query = snapshot::aggregates_of("CAST(extract(epoch FROM a.window_start) * 1000000 AS bigint)");
+        let query = sqlx::query_as::<_, (String, String, i64, i64, f64, f64, f64, f64)>(AssertSqlSafe(query));
+        let rows = self.store.wait(query.persistent(false).bind(file_id).fetch_all(&mut *self.transaction))?;
+        let row = |(device, sensor, window_start, count, min, max, mean, m2)| StoredAggregate {
+            device,
+            sensor,
+            window_start,
+            stats: Stats { count, min, max, mean, m2 },
+        };
+        Ok(rows.into_iter().map(row).collect())
+    }
+
+    fn drifted_totals(&mut self) -> Result<Vec<String>, StoreError> {
+        let query = sqlx::query_scalar(AssertSqlSafe(snapshot::drifted_totals())).persistent(false);
+        self.store.wait(query.fetch_all(&mut *self.transaction))
+    }
+}

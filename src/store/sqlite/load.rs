@@ -1,0 +1,184 @@
+//! The load transaction on SQLite: prepared statements on a connection of its own.
+
+use std::path::Path;
+
+use rusqlite::{CachedStatement, Connection, params};
+
+use super::connection;
+use super::rows::{Bound, StoredRows, value_ref};
+use crate::store::duplicate::{Earlier, set_aside};
+use crate::store::error::StoreError;
+use crate::store::rollup::roll_up;
+use crate::store::transaction::LoadTransaction;
+use iotpipe_core::aggregate::Aggregates;
+use iotpipe_core::contract::Contract;
+use iotpipe_core::reading::{Batch, Cell};
+
+pub(in crate::store) struct SqliteLoad<'a> {
+    connection: Connection,
+    contract: &'a Contract,
+    place: String,
+    file_id: i64,
+    file_open: bool,
+    device_ids: Vec<i64>,
+    loaded: Vec<i64>,
+    insert: String,
+    rows: StoredRows,
+}
+
+impl<'a> SqliteLoad<'a> {
+    /// Takes the writer's lock at once: a transaction that reads first and writes later could only fail when another
+    /// has written meanwhile.
+    pub(in crate::store) fn begin(path: &Path, contract: &'a Contract) -> Result<Self, StoreError> {
+        let place = path.display().to_string();
+        let connection = connection::begin_load(path).map_err(|e| StoreError::classify(&place, e))?;
+        let names: String = contract.sensors.iter().map(|s| format!(", \"{}\"", s.name)).collect();
+        let marks: String = (0..contract.sensors.len()).map(|_| ", ?").collect();
+        let insert = format!(
+            "INSERT INTO iot_raw_data (device_id, ts, file_id, line_number{names}) VALUES (?, ?, ?, ?{marks})
+             ON CONFLICT DO NOTHING"
+        );
+        Ok(Self {
+            connection,
+            contract,
+            place,
+            file_id: 0,
+            file_open: false,
+            device_ids: Vec::new(),
+            loaded: Vec::new(),
+            insert,
+            rows: StoredRows::of(contract),
+        })
+    }
+
+    fn register(&mut self, devices: &[String]) -> rusqlite::Result<()> {
+        for name in &devices[self.device_ids.len()..] {
+            self.connection
+                .prepare_cached("INSERT INTO device (name) VALUES (?) ON CONFLICT DO NOTHING")?
+                .execute([name])?;
+            let id = self
+                .connection
+                .prepare_cached("SELECT id FROM device WHERE name = ?")?
+                .query_row([name], |row| row.get(0))?;
+            self.device_ids.push(id);
+        }
+        Ok(())
+    }
+
+    /// Inserts in the order of the table's key; gives the readings whose key existed.
+    fn insert(&mut self, batch: &Batch) -> rusqlite::Result<Vec<(usize, Earlier)>> {
+        let mut order: Vec<usize> = (0..batch.readings.len()).collect();
+        order.sort_unstable_by_key(|&i| (self.device_ids[batch.readings[i].device as usize], batch.readings[i].ts, i));
+        let mut statement = self.connection.prepare_cached(&self.insert)?;
+        let mut duplicates = Vec::new();
+        for index in order {
+            let reading = &batch.readings[index];
+            let device_id = self.device_ids[reading.device as usize];
+            let cells = batch.cells_of(reading, self.contract.sensors.len());
+            if insert_row(&mut statement, device_id, reading.ts, self.file_id, reading.position.line, cells, batch)?
+                == 0
+                && let Some(earlier) =
+                    self.rows.find(&self.connection, self.file_id, (device_id, reading.ts), cells, batch)?
+            {
+                duplicates.push((index, earlier));
+            }
+        }
+        Ok(duplicates)
+    }
+
+    fn insert_aggregates(&mut self, aggregates: &Aggregates) -> rusqlite::Result<()> {
+        self.connection.execute("DELETE FROM file_aggregates WHERE file_id = ?", [self.file_id])?;
+        let mut insert = self.connection.prepare_cached(
+            "INSERT INTO file_aggregates (file_id, device_id, sensor, window_start, count, min, max, mean, m2)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )?;
+        for row in aggregates.rows() {
+            let (device_id, s) = (self.device_ids[row.device as usize], row.stats);
+            insert.execute(params![
+                self.file_id,
+                device_id,
+                row.sensor,
+                row.window_start,
+                s.count,
+                s.min,
+                s.max,
+                s.mean,
+                s.m2
+            ])?;
+        }
+        Ok(())
+    }
+}
+
+impl SqliteLoad<'_> {
+    fn execute(&self, statement: &str) -> Result<(), StoreError> {
+        self.connection.execute_batch(statement).map_err(|e| StoreError::classify(&self.place, e))
+    }
+}
+
+impl LoadTransaction for SqliteLoad<'_> {
+    fn open_file(&mut self, file_id: i64) -> Result<(), StoreError> {
+        (self.file_id, self.file_open) = (file_id, true);
+        self.device_ids.clear();
+        self.execute("SAVEPOINT file")
+    }
+
+    fn write(&mut self, batch: &mut Batch, devices: &[String]) -> Result<(), StoreError> {
+        let duplicates = self
+            .register(devices)
+            .and_then(|()| self.insert(batch))
+            .map_err(|e| StoreError::classify(&self.place, e))?;
+        set_aside(batch, duplicates, devices, self.contract);
+        Ok(())
+    }
+
+    fn write_aggregates(&mut self, aggregates: &Aggregates, devices: &[String]) -> Result<(), StoreError> {
+        self.register(devices)
+            .and_then(|()| self.insert_aggregates(aggregates))
+            .map_err(|e| StoreError::classify(&self.place, e))
+    }
+
+    fn close_file(&mut self, transition: &str, loaded: bool) -> Result<(), StoreError> {
+        let changed = self.connection.execute(transition, []).map_err(|e| StoreError::classify(&self.place, e))?;
+        if changed != 1 {
+            return Err(StoreError::ClaimLost);
+        }
+        if loaded {
+            self.loaded.push(self.file_id);
+        }
+        self.file_open = false;
+        self.execute("RELEASE file")
+    }
+
+    fn drop_file(&mut self) -> Result<(), StoreError> {
+        match std::mem::take(&mut self.file_open) {
+            true => self.execute("ROLLBACK TO file; RELEASE file"),
+            false => Ok(()),
+        }
+    }
+
+    fn commit(self: Box<Self>) -> Result<(), StoreError> {
+        if !self.loaded.is_empty() {
+            self.execute(&roll_up(&self.loaded, "min", "max"))?;
+        }
+        self.execute("COMMIT")
+    }
+}
+
+fn insert_row(
+    statement: &mut CachedStatement<'_>,
+    device_id: i64,
+    ts: i64,
+    file_id: i64,
+    line: u64,
+    cells: &[Cell],
+    batch: &Batch,
+) -> rusqlite::Result<usize> {
+    for (at, value) in [device_id, ts, file_id, line as i64].iter().enumerate() {
+        statement.raw_bind_parameter(at + 1, value)?;
+    }
+    for (at, cell) in cells.iter().enumerate() {
+        statement.raw_bind_parameter(at + 5, Bound(value_ref(*cell, batch)))?;
+    }
+    statement.raw_execute()
+}

@@ -1,0 +1,9 @@
+//! SQLite. Each file has a twin in `postgres/`.
+
+pub(super) mod connection;
+mod load;
+mod rows;
+mod snapshot;
+
+pub(super) use load::SqliteLoad;
+pub(super) use snapshot::SqliteSnapshot;

@@ -1,0 +1,98 @@
+//! [`Snapshot`] on SQLite: a transaction that only reads sees one moment of the write-ahead log.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use rusqlite::{Connection, Row};
+
+use super::connection;
+use super::rows::StoredRows;
+use crate::store::duplicate::Earlier;
+use crate::store::error::StoreError;
+use crate::store::snapshot::{self, FileRows, Snapshot, StoredAggregate};
+use iotpipe_core::aggregate::Stats;
+use iotpipe_core::contract::Contract;
+use iotpipe_core::reading::Batch;
+
+pub(in crate::store) struct SqliteSnapshot {
+    connection: Connection,
+    place: String,
+    width: usize,
+    rows: StoredRows,
+    ids: HashMap<String, i64>,
+}
+
+impl SqliteSnapshot {
+    pub(in crate::store) fn begin(path: &Path, contract: &Contract) -> Result<Self, StoreError> {
+        let place = path.display().to_string();
+        let opened = connection::begin_snapshot(path).and_then(|connection| {
+            let ids = all(&connection, "SELECT name, id FROM device", None, |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok((connection, ids.into_iter().collect()))
+        });
+        let (connection, ids) = opened.map_err(|e| StoreError::classify(&place, e))?;
+        Ok(Self { connection, place, width: contract.sensors.len(), rows: StoredRows::of(contract), ids })
+    }
+
+    fn all<T>(
+        &self,
+        sql: &str,
+        file_id: Option<i64>,
+        row: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, StoreError> {
+        all(&self.connection, sql, file_id, row).map_err(|e| StoreError::classify(&self.place, e))
+    }
+}
+
+fn all<T>(
+    connection: &Connection,
+    sql: &str,
+    file_id: Option<i64>,
+    row: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<Vec<T>> {
+    connection.prepare(sql)?.query_map(rusqlite::params_from_iter(file_id), row)?.collect()
+}
+
+impl Snapshot for SqliteSnapshot {
+    fn find(&mut self, batch: &Batch, devices: &[String]) -> Result<Vec<(usize, Earlier)>, StoreError> {
+        let mut found = Vec::new();
+        for (index, reading) in batch.readings.iter().enumerate() {
+            let Some(&id) = devices.get(reading.device as usize).and_then(|name| self.ids.get(name)) else { continue };
+            let cells = batch.cells_of(reading, self.width);
+            // No file has this identity: every row is given with the name of its file.
+            let earlier = self.rows.find(&self.connection, 0, (id, reading.ts), cells, batch);
+            found.extend(earlier.map_err(|e| StoreError::classify(&self.place, e))?.map(|earlier| (index, earlier)));
+        }
+        Ok(found)
+    }
+
+    fn rows_by_file(&mut self) -> Result<Vec<FileRows>, StoreError> {
+        self.all(snapshot::ROWS_BY_FILE, None, |row| {
+            Ok(FileRows { file_id: row.get(0)?, state: row.get(1)?, rows: row.get(2)? })
+        })
+    }
+
+    fn rows_of(&mut self, file_id: i64) -> Result<Vec<(i64, String)>, StoreError> {
+        self.all(&snapshot::rows_of("r.ts"), Some(file_id), |row| Ok((row.get(0)?, row.get(1)?)))
+    }
+
+    fn aggregates_of(&mut self, file_id: i64) -> Result<Vec<StoredAggregate>, StoreError> {
+        self.all(&snapshot::aggregates_of("a.window_start"), Some(file_id), |row| {
+            Ok(StoredAggregate {
+                device: row.get(0)?,
+                sensor: row.get(1)?,
+                window_start: row.get(2)?,
+                stats: Stats {
+                    count: row.get(3)?,
+                    min: row.get(4)?,
+                    max: row.get(5)?,
+                    mean: row.get(6)?,
+                    m2: row.get(7)?,
+                },
+            })
+        })
+    }
+
+    fn drifted_totals(&mut self) -> Result<Vec<String>, StoreError> {
+        self.all(&snapshot::drifted_totals(), None, |row| row.get(0))
+    }
+}

@@ -1,0 +1,62 @@
+//! What the terminal shows: one summary per step, a bar per long pass, JSON for other programs.
+
+use std::io::{IsTerminal, Write};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+
+use crate::cli::Output;
+
+/// Files below this size get no bar.
+const LONG_FILE: u64 = 8 << 20;
+
+/// Owns stdout and stderr.
+#[derive(Debug, Clone, Copy)]
+pub struct Printer {
+    output: Output,
+    quiet: bool,
+}
+
+impl Printer {
+    /// With the form of the result on stdout, and whether to be quiet on stderr.
+    pub fn new(output: Output, quiet: bool) -> Self {
+        Self { output, quiet }
+    }
+
+    /// A line for people, on stderr.
+    pub fn say(&self, line: &str) {
+        if !self.quiet {
+            let _ = writeln!(std::io::stderr(), "{line}");
+        }
+    }
+
+    /// A result that people asked for, on stdout; for programs, [`Printer::result`] says it.
+    pub fn show(&self, text: &str) {
+        if self.output == Output::Text {
+            let _ = writeln!(std::io::stdout(), "{text}");
+        }
+    }
+
+    /// The one JSON object of a command, on stdout.
+    pub fn result(&self, result: &impl Serialize) {
+        if self.output == Output::Json
+            && let Ok(line) = serde_json::to_string(result)
+        {
+            let _ = writeln!(std::io::stdout(), "{line}");
+        }
+    }
+
+    /// A bar over the bytes of a file: on a terminal only, and only for files that take a while.
+    pub fn progress(&self, name: &str, bytes: u64) -> ProgressBar {
+        if self.quiet || bytes < LONG_FILE || !std::io::stderr().is_terminal() {
+            return ProgressBar::hidden();
+        }
+        let bar = ProgressBar::with_draw_target(Some(bytes), ProgressDrawTarget::stderr());
+        let template = "{prefix} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {msg} eta {eta}";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        bar.set_prefix(name.to_owned());
+        bar
+    }
+}
