@@ -34,12 +34,11 @@ fuzz: ## ten minutes of fuzzing per target (FUZZ_SECONDS=… FUZZ_TARGETS="parse
 soak: build ## half an hour of files without pause; memory and file handles must stay flat (SOAK_MINUTES=…)
 	@python3 scripts/soak.py $${SOAK_MINUTES:-30} $${CARGO_TARGET_DIR:-target}/release/iotpipe docs/soak.svg
 
-lint: ## formatting, clippy, documentation, README, file length
-	@scripts/check-length.sh
+lint: ## formatting, clippy, documentation, and the house rules of tests/tidy.rs
 	@$(TOOLCHAIN) --lint cargo fmt --all --check
 	@$(TOOLCHAIN) --lint cargo clippy --workspace --all-targets --locked -- -D warnings
 	@RUSTDOCFLAGS="-D warnings" $(TOOLCHAIN) cargo doc --workspace --no-deps --locked
-	@$(TOOLCHAIN) scripts/check-readme.sh
+	@$(TOOLCHAIN) cargo test --quiet --locked --test tidy
 
 build: ## build target/release/iotpipe
 	@$(TOOLCHAIN) cargo build --release --locked

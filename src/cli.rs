@@ -167,6 +167,15 @@ pub enum Command {
         #[arg(long)]
         again: bool,
     },
+    /// Take up failed files again
+    Retry {
+        /// Failed files, by their path below data/ [default: all]
+        files: Vec<PathBuf>,
+    },
+    /// Hand all held files back under the names with which they were delivered
+    Release,
+    /// Take processed/ and quarantine/ in for this data folder, whatever their markers say
+    Adopt,
     /// Write synthetic telemetry with a seed and known defects
     Generate(GenerateArgs),
 }

@@ -3,7 +3,9 @@
 
 mod m20261124_000001_create_schema;
 mod m20261124_000002_index_manifest;
+mod m20261126_000003_own_files;
 
+pub use m20261126_000003_own_files::UNPLACED;
 pub use sea_orm_migration::prelude::*;
 
 /// All migrations, oldest first.
@@ -12,6 +14,10 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261124_000001_create_schema::Migration), Box::new(m20261124_000002_index_manifest::Migration)]
+        vec![
+            Box::new(m20261124_000001_create_schema::Migration),
+            Box::new(m20261124_000002_index_manifest::Migration),
+            Box::new(m20261126_000003_own_files::Migration),
+        ]
     }
 }

@@ -8,16 +8,16 @@ use std::time::Instant;
 use super::exit::{Exit, conclude};
 use super::signals::STOP;
 use super::{
-    aggregate, generate, init, load, loaded, migrate, replay, run, scan, signals, status, unload, validate, verify,
-    watch,
+    adopt, aggregate, generate, init, load, loaded, migrate, release, replay, retry, run, scan, signals, status,
+    unload, validate, verify, watch,
 };
 use crate::cli::{Cli, Command, Global};
 use crate::config::{Config, ConfigError};
 use crate::error::Error;
-use crate::ingest::Context;
 use crate::ingest::pass::BatchMemory;
-use crate::manifest;
-use crate::source::Arrivals;
+use crate::ingest::{Context, identify};
+use crate::manifest::{self, Worker};
+use crate::source::{Arrivals, ignore_lease_breaks};
 use crate::store::{Store, StoreError};
 use crate::telemetry;
 use crate::terminal::Printer;
@@ -60,7 +60,15 @@ fn run_command(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
         return migrate::run(&config, &store, printer);
     }
     bring_schema_up_to_date(&config, &store)?;
-    let worker = manifest::worker_name();
+    ignore_lease_breaks();
+    if let Command::Adopt = command {
+        return adopt::run(&config, &store, printer);
+    }
+    let identity = identify(&config.paths)?;
+    if identity.is_new {
+        manifest::take_in_origin(&store, "", &identity.origin)?;
+    }
+    let worker = Worker::enter(&store)?;
     let reported = Mutex::default();
     let workers = command.workers();
     let arrivals = matches!(command, Command::Loop { .. }).then(|| Arc::new(Arrivals::new(&config.paths.data)));
@@ -70,21 +78,40 @@ fn run_command(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
     let to_server = command.loads() && !store.is_embedded();
     let batch_memory = if to_server { BatchMemory::large() } else { BatchMemory::small() };
     let (config, store, stop) = (&config, &store, &STOP);
-    let context = Context { config, store, printer, worker, workers, batch_memory, arrivals, stop, reported };
-    let (strict, summary) = match command {
-        Command::Status => return status::run(&context),
-        Command::Verify { files } => return verify::run(&context, &files),
-        Command::Replay { file } => return replay::run(&context, &file),
-        Command::Unload { file, again } => return unload::run(&context, &file, again),
-        Command::Loop { interval, .. } => return watch::run(&context, interval),
-        Command::Scan(args) => (args.strict, scan::run(&context)),
-        Command::Validate(args) => (args.step.strict, validate::run(&context)),
-        Command::Aggregate(args) => (args.step.strict, aggregate::run(&context)),
-        Command::Load(args) => (args.step.strict, load::run(&context)),
-        Command::Run(args) => (args.step.strict, run::run(&context)),
-        Command::Init { .. } | Command::Migrate | Command::Generate(_) => return Ok(Exit::Done),
+    let context = Context {
+        config,
+        store,
+        printer,
+        worker,
+        origin: identity.origin,
+        workers,
+        batch_memory,
+        arrivals,
+        stop,
+        reported,
     };
-    Ok(conclude(summary?, started, strict, printer))
+    let ended = carry_out(&context, command, started);
+    context.worker.leave(store);
+    ended
+}
+
+fn carry_out(context: &Context<'_>, command: Command, started: Instant) -> anyhow::Result<Exit> {
+    let (strict, summary) = match command {
+        Command::Status => return status::run(context),
+        Command::Verify { files } => return verify::run(context, &files),
+        Command::Replay { file } => return replay::run(context, &file),
+        Command::Unload { file, again } => return unload::run(context, &file, again),
+        Command::Loop { interval, .. } => return watch::run(context, interval),
+        Command::Scan(args) => (args.strict, scan::run(context)),
+        Command::Validate(args) => (args.step.strict, validate::run(context)),
+        Command::Aggregate(args) => (args.step.strict, aggregate::run(context)),
+        Command::Load(args) => (args.step.strict, load::run(context)),
+        Command::Run(args) => (args.step.strict, run::run(context)),
+        Command::Retry { files } => return retry::run(context, &files),
+        Command::Release => return release::run(context),
+        Command::Init { .. } | Command::Adopt | Command::Migrate | Command::Generate(_) => return Ok(Exit::Done),
+    };
+    Ok(conclude(summary?, started, strict, context.printer))
 }
 
 const DEFAULT_CONFIG: &str = "iotpipe.toml";

@@ -1,5 +1,6 @@
 //! One file per command. A command gets resolved values and a printer, and touches neither arguments nor environment.
 
+mod adopt;
 mod aggregate;
 mod dispatch;
 mod exit;
@@ -8,7 +9,9 @@ mod init;
 mod load;
 mod loaded;
 mod migrate;
+mod release;
 mod replay;
+mod retry;
 mod run;
 mod scan;
 mod signals;

@@ -7,9 +7,9 @@ use std::time::{Duration, SystemTime};
 
 use crate::error::Error;
 use crate::failpoint;
-use crate::ingest::{Context, move_away};
-use crate::manifest::{self, Registration, SourceFile, State};
-use crate::source::{Arrivals, Candidate, Stamp, discover, sha256_of};
+use crate::ingest::{Context, recover, take_in_strays};
+use crate::manifest::{self, Entry, Registration, State};
+use crate::source::{Arrivals, Candidate, discover, sha256_of, stamp_of};
 use crate::terminal::Summary;
 
 pub fn run(context: &Context<'_>) -> Result<Summary, Error> {
@@ -19,19 +19,23 @@ pub fn run(context: &Context<'_>) -> Result<Summary, Error> {
 /// One look at the folder; says too when the next is due for files that have not settled.
 pub fn discover_files(context: &Context<'_>) -> Result<(Summary, Option<Duration>), Error> {
     let mut summary = Summary::of("scan");
-    finish_interrupted_moves(context)?;
+    recover(context)?;
     let data = &context.config.paths.data;
     let found = discover(data, &context.config.pattern).map_err(Error::source(data))?;
+    take_in_strays(context, &found.strays)?;
     found.remarks.iter().for_each(|remark| context.report_once(remark));
     for problem in &found.problems {
         context.report_once(problem);
         (summary.failed, summary.retry) = (summary.failed + 1, true);
     }
     let sources: Vec<&str> = found.candidates.iter().map(|c| c.source.as_str()).collect();
-    let known = manifest::in_place(context.store, &sources)?;
-    let open = candidates_to_take(context, found.candidates, &known)?;
+    let known = manifest::in_inbox(context.store, &context.origin, &sources)?;
+    let open = candidates_to_take(found.candidates, &known);
+    let now = context.store.now()?;
     let waits = match &context.arrivals {
-        Some(arrivals) => open.iter().map(|c| wait_left(c, known.get(&c.source), arrivals, context)).collect(),
+        Some(arrivals) => {
+            open.iter().map(|c| wait_left(c, known.get(&c.source), arrivals, context.config.settle, now)).collect()
+        }
         None => wait_until_still(&open, context.config.settle),
     };
     let next_look = waits.iter().copied().filter(|wait| !wait.is_zero()).min();
@@ -45,10 +49,11 @@ pub fn discover_files(context: &Context<'_>) -> Result<(Summary, Option<Duration
             Ok(Some((candidate, sha256))) => {
                 let entry = known.get(&candidate.source);
                 summary.files += u64::from(sha256.is_some());
-                let known = entry.filter(|e| e.current().is_open()).map(|e| e.id);
-                let parent = manifest::parent_of(context.store, candidate.file_name())?;
+                let known = entry.map(|e| (e.id, e.claim_no));
+                let descent =
+                    manifest::descent_of(context.store, candidate.file_name(), sha256.as_deref().unwrap_or_default())?;
                 context.arrivals.iter().for_each(|arrivals| arrivals.forget(Path::new(&candidate.source)));
-                registrations.push(Registration { candidate, sha256, known, parent });
+                registrations.push(Registration { candidate, sha256, known, descent });
             }
             Ok(None) => {}
             Err(error) => {
@@ -58,44 +63,23 @@ pub fn discover_files(context: &Context<'_>) -> Result<(Summary, Option<Duration
         }
     }
     failpoint::reach("hashed");
-    manifest::register(context.store, registrations, context.now())?;
+    manifest::register(context.store, &context.origin, &registrations, context.store.now()?)?;
     failpoint::reach("registered");
-    summary.pending = manifest::open_files(context.store)?;
+    summary.pending = manifest::open_files(context.store, &context.origin)?;
     Ok((summary, next_look))
 }
 
-/// After a crash between the commit and the move.
-fn finish_interrupted_moves(context: &Context<'_>) -> Result<(), Error> {
-    for file in manifest::unmoved(context.store)? {
-        if file.claimed_by.is_none() {
-            move_away(context, std::slice::from_ref(&file), file.current())?;
-        }
-    }
-    Ok(())
-}
-
-/// Those that the manifest does not know as they lie there now.
-fn candidates_to_take(
-    context: &Context<'_>,
-    candidates: Vec<Candidate>,
-    known: &HashMap<String, SourceFile>,
-) -> Result<Vec<Candidate>, Error> {
-    let mut take = Vec::new();
-    for candidate in candidates {
-        match known.get(&candidate.source) {
-            None => take.push(candidate),
-            // Somebody is reading it: he will see whether it changed.
-            Some(entry) if entry.claimed_by.is_some() => {}
-            Some(entry) if entry.current() == State::Failed && entry.stamp() != candidate.stamp => {
-                manifest::archived(context.store, std::slice::from_ref(entry), context.now())?;
-                take.push(candidate);
-            }
-            Some(entry) if !entry.current().is_open() => {}
-            Some(entry) if entry.sha256.is_none() || entry.stamp() != candidate.stamp => take.push(candidate),
-            Some(_) => {}
-        }
-    }
-    Ok(take)
+/// Those that the manifest does not know as they lie there now. One that somebody has in hand is his: its name is taken
+/// until the file has left it.
+fn candidates_to_take(candidates: Vec<Candidate>, known: &HashMap<String, Entry>) -> Vec<Candidate> {
+    let is_new = |candidate: &Candidate| {
+        known.get(&candidate.source).is_none_or(|entry| {
+            let may_change = matches!(entry.current(), State::Arriving | State::Pending | State::Failed);
+            let differs = entry.sha256.is_none() || entry.stamp() != candidate.stamp;
+            entry.worker_id.is_none() && may_change && differs
+        })
+    };
+    candidates.into_iter().filter(is_new).collect()
 }
 
 /// Waits once, no longer than `settle`; gives what each candidate still lacks, nothing where its size and mtime were
@@ -108,7 +92,7 @@ fn wait_until_still(candidates: &[Candidate], settle: Duration) -> Vec<Duration>
     if !longest.is_zero() {
         std::thread::sleep(longest);
     }
-    let left = |(c, wait): (&Candidate, Duration)| match wait.is_zero() || stamp_of(&c.path) == Some(c.stamp) {
+    let left = |(c, wait): (&Candidate, Duration)| match wait.is_zero() || stamp_of(&c.path).ok() == Some(c.stamp) {
         true => Duration::ZERO,
         false => settle,
     };
@@ -117,14 +101,19 @@ fn wait_until_still(candidates: &[Candidate], settle: Duration) -> Vec<Duration>
 
 /// What a candidate still lacks of `settle`, told without waiting: nothing where file events saw it closed, else by its
 /// age, or by how long it has been known as it is.
-fn wait_left(c: &Candidate, known: Option<&SourceFile>, arrivals: &Arrivals, context: &Context<'_>) -> Duration {
+fn wait_left(
+    c: &Candidate,
+    known: Option<&Entry>,
+    arrivals: &Arrivals,
+    settle: Duration,
+    now: chrono::DateTime<chrono::Utc>,
+) -> Duration {
     if arrivals.are_complete(&c.source) {
         return Duration::ZERO;
     }
-    let known_for =
-        known.filter(|e| e.stamp() == c.stamp).and_then(|e| (context.now() - e.discovered_at).to_std().ok());
+    let known_for = known.filter(|e| e.stamp() == c.stamp).and_then(|e| (now - e.discovered_at).to_std().ok());
     let still_for = age(c).into_iter().chain(known_for).max().unwrap_or_default();
-    context.config.settle.saturating_sub(still_for)
+    settle.saturating_sub(still_for)
 }
 
 fn age(c: &Candidate) -> Option<Duration> {
@@ -133,10 +122,6 @@ fn age(c: &Candidate) -> Option<Duration> {
 
 fn micros(value: i64) -> Duration {
     Duration::from_micros(value.max(0) as u64)
-}
-
-fn stamp_of(path: &Path) -> Option<Stamp> {
-    std::fs::symlink_metadata(path).ok().map(|m| Stamp::of(&m))
 }
 
 type Fixed = Result<Option<(Candidate, Option<String>)>, Error>;
@@ -171,9 +156,9 @@ fn fix(mut candidate: Candidate, still: bool) -> Fixed {
     };
     // Looked at again behind the hash: bytes that came meanwhile belong to the next scan.
     match stamp_of(&candidate.path) {
-        None => Ok(None),
-        Some(stamp) if stamp == candidate.stamp => Ok(Some((candidate, sha256))),
-        Some(stamp) => {
+        Err(_) => Ok(None),
+        Ok(stamp) if stamp == candidate.stamp => Ok(Some((candidate, sha256))),
+        Ok(stamp) => {
             candidate.stamp = stamp;
             Ok(Some((candidate, None)))
         }

@@ -5,48 +5,47 @@ use std::time::Instant;
 
 use super::exit::Exit;
 use super::loaded;
+use super::loaded::NotLoaded;
 use crate::error::Error;
 use crate::ingest::Context;
-use crate::manifest;
-use crate::source::{archived_under, return_to};
+use crate::manifest::{self, Place};
+use crate::source::archived_under;
 use crate::terminal::Summary;
-
-/// The entry stays, aside, and says what happened.
-const ASIDE: &str = "state = 'failed', last_error = $1, claimed_by = NULL, lease_until = NULL";
-/// The entry is as it was before it was loaded, still claimed: nobody takes it before its file is back.
-const AGAIN: &str = "state = 'pending', last_error = $1, archived_at = NULL, attempts = 0, validated_at = NULL,
-    aggregated_at = NULL, loaded_at = NULL, rows_loaded = NULL, rows_duplicate = NULL, claimed_by = ";
 
 pub fn run(context: &Context<'_>, path: &Path, again: bool) -> anyhow::Result<Exit> {
     let started = Instant::now();
-    let file = loaded::find(context, path)?;
-    let sha256 = file.sha256.clone().unwrap_or_default();
-    let archived = archived_under(&[context.config.paths.processed.join(&file.source)], &sha256);
-    let (mark, why) = match again {
-        true => (format!("{AGAIN}'{}'", context.worker.replace('\'', "''")), "unloaded on request, to be loaded again"),
-        false => (ASIDE.to_owned(), "unloaded on request; put the file back into data/ to have it loaded"),
-    };
-    let rows = context.store.unload(file.id, &mark, why).map_err(Error::from)?.unwrap_or(0);
-    if again {
-        if let Some(archived) = &archived {
-            return_to(archived, &context.path_of(&file))?;
-        }
-        manifest::release(context.store, std::slice::from_ref(&file), &context.worker).map_err(Error::from)?;
+    let entry = loaded::find(context, path)?;
+    let name = entry.place_name.as_deref().unwrap_or(&entry.source);
+    let place = context.folder_of(Place::Processed).join(name);
+    // Without its file nothing could load these rows again.
+    if archived_under(&[place.clone()], entry.sha256.as_deref().unwrap_or_default()).is_none() {
+        let missing =
+            format!("{:?} stays loaded: its file is not at {}; put it back there first", entry.source, place.display());
+        return Err(NotLoaded(missing).into());
     }
+    let why = match again {
+        true => "unloaded on request, to be loaded again",
+        false => "unloaded on request; `iotpipe unload --again` or a copy in data/ has it loaded",
+    };
+    let statement = manifest::unload_statement(context.store, &entry, again, why);
+    let Some(rows) = context.store.unload(entry.id, &statement).map_err(Error::from)? else {
+        return Err(NotLoaded(format!("{:?} is in another worker's hands; try again", entry.source)).into());
+    };
     let mut summary = Summary { files: 1, rows: rows as i64, ..Summary::of("unload") };
-    summary.pending = manifest::open_files(context.store).map_err(Error::from)?;
+    summary.pending = manifest::open_files(context.store, &context.origin).map_err(Error::from)?;
     summary.took(started.elapsed());
-    context.printer.say(&match (again, archived) {
-        (true, Some(_)) => {
-            format!("unload: {rows} rows of {:?} taken out; the file is back in data/, pending", file.source)
-        }
-        (false, Some(place)) => format!(
+    context.printer.say(&match again {
+        true => format!(
+            "unload: {rows} rows of {:?} taken out; the file is pending where it lies, {}",
+            entry.source,
+            place.display()
+        ),
+        false => format!(
             "unload: {rows} rows of {:?} taken out; to load it again, move {} back into {}",
-            file.source,
+            entry.source,
             place.display(),
             context.config.paths.data.display()
         ),
-        (_, None) => format!("unload: {rows} rows of {:?} taken out; its file is not in processed/", file.source),
     });
     context.printer.result(&summary);
     Ok(Exit::Done)

@@ -13,7 +13,7 @@ use super::loaded;
 use crate::error::Error;
 use crate::ingest::Context;
 use crate::ingest::pass::{PassInput, run_pass};
-use crate::manifest::{self, SourceFile};
+use crate::manifest::{self, Entry, Place};
 use crate::sink::{
     AggregateSink, AuditSink, Findings, QuarantineNames, QuarantineSink, Scratch, compare_aggregates,
     compare_quarantine,
@@ -63,14 +63,14 @@ pub fn run(context: &Context<'_>, names: &[PathBuf]) -> anyhow::Result<Exit> {
     verification.differences = orphaned_rows(&by_file);
     verification.differences.extend(snapshot.drifted_totals().map_err(Error::from)?);
     verification.differences.iter().for_each(|difference| context.printer.show(&format!("DIFFERS  {difference}")));
-    verification.summary.pending = manifest::open_files(context.store).map_err(Error::from)?;
+    verification.summary.pending = manifest::open_files(context.store, &context.origin).map_err(Error::from)?;
     verification.summary.took(started.elapsed());
     Ok(verification.conclude(context))
 }
 
-fn files_to_verify(context: &Context<'_>, names: &[PathBuf]) -> anyhow::Result<Vec<SourceFile>> {
+fn files_to_verify(context: &Context<'_>, names: &[PathBuf]) -> anyhow::Result<Vec<Entry>> {
     if names.is_empty() {
-        return Ok(manifest::loaded_files(context.store, None).map_err(Error::from)?);
+        return Ok(manifest::loaded_files(context.store, &context.origin, None).map_err(Error::from)?);
     }
     names.iter().map(|name| loaded::find(context, name)).collect()
 }
@@ -78,7 +78,7 @@ fn files_to_verify(context: &Context<'_>, names: &[PathBuf]) -> anyhow::Result<V
 fn receipt_of(
     context: &Context<'_>,
     snapshot: &mut dyn Snapshot,
-    file: &SourceFile,
+    file: &Entry,
     stored_rows: i64,
 ) -> Result<Receipt, Error> {
     let mut findings = Findings::default();
@@ -119,22 +119,25 @@ fn receipt_of(
     Ok(Receipt { differences: findings.into_lines(), ..receipt })
 }
 
-/// Where the source may lie: in `processed/`, or still in `data/` when a move was interrupted.
-fn places_of(context: &Context<'_>, file: &SourceFile) -> [PathBuf; 2] {
-    [context.config.paths.processed.join(&file.source), context.path_of(file)]
+/// Where the source may lie: where the manifest says, or where it is to go, or still in `data/`.
+fn places_of(context: &Context<'_>, file: &Entry) -> Vec<PathBuf> {
+    let placed = context.placed(file, None);
+    let archived = file.archive_name.iter().map(|name| context.folder_of(Place::Processed).join(name));
+    [placed.at_place.clone(), placed.private()].into_iter().chain(archived).collect()
 }
 
 fn second_pass(
     context: &Context<'_>,
     snapshot: &mut dyn Snapshot,
-    file: &SourceFile,
+    file: &Entry,
     path: PathBuf,
     stored_rows: i64,
     receipt: &mut Receipt,
 ) -> Result<Findings, Error> {
     let contract = &context.config.contract;
-    let scratch = Scratch::new(&context.config.paths.quarantine)?;
-    let expected = QuarantineNames::new(scratch.folder(), file.file_name(), &receipt.sha256, file.id);
+    let scratch = Scratch::new(&context.config.paths.quarantine, context.worker.id)?;
+    let actual = context.quarantine_names(file);
+    let expected = QuarantineNames::new(scratch.folder(), &actual.stem, file.id, file.claim_no);
     let stored_aggregates = snapshot.aggregates_of(file.id)?;
     let mut quarantine = QuarantineSink::new(expected.clone());
     let mut aggregates = AggregateSink::new(contract);
@@ -143,7 +146,7 @@ fn second_pass(
     let input = PassInput {
         reader: Box::new(bar.wrap_read(File::open(&path).map_err(Error::source(&path))?)),
         compression: Compression::of(&file.source),
-        file_name: file.file_name(),
+        file_name: file.judged_name(),
         discovered_at: file.discovered_at.timestamp_micros(),
         expected_sha256: &receipt.sha256,
         max_rejected_ratio: 1.0,
@@ -157,7 +160,7 @@ fn second_pass(
     compare_counts(&tally, receipt, &mut findings);
     compare_aggregates(&aggregates, &stored_aggregates, &mut findings);
     match manifest::corrections_of(context.store, file.id)?.as_slice() {
-        [] => compare_quarantine(&expected, &context.quarantine_names(file), &mut findings)?,
+        [] => compare_quarantine(&expected, &actual, &mut findings)?,
         corrections => receipt.remarks.extend(
             corrections
                 .iter()

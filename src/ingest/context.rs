@@ -5,13 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
-use chrono::{DateTime, Utc};
-
 use super::pass::BatchMemory;
 use crate::config::Config;
-use crate::manifest::SourceFile;
+use crate::manifest::{Entry, Place, Worker};
 use crate::sink::QuarantineNames;
-use crate::source::Arrivals;
+use crate::source::{Arrivals, MAX_NAME_BYTES, PlacedFile, cut, own_stem, split_name};
 use crate::store::Store;
 use crate::terminal::Printer;
 
@@ -23,8 +21,10 @@ pub struct Context<'a> {
     pub store: &'a Store,
     /// The terminal.
     pub printer: Printer,
-    /// This process's name in the manifest.
-    pub worker: String,
+    /// This process in the manifest.
+    pub worker: Worker,
+    /// The folder that this process works on: the uuid in its marker.
+    pub origin: String,
     /// Files in hand at once.
     pub workers: usize,
     /// What their rows may take.
@@ -45,24 +45,58 @@ impl Context<'_> {
         }
     }
 
-    /// Where a source file lies.
-    pub fn path_of(&self, file: &SourceFile) -> PathBuf {
-        self.config.paths.data.join(Path::new(&file.source))
+    /// The folder of a place; that of what is nowhere is the one where it was delivered.
+    pub fn folder_of(&self, place: Place) -> &Path {
+        match place {
+            Place::Processed => &self.config.paths.processed,
+            Place::Quarantine => &self.config.paths.quarantine,
+            Place::Inbox | Place::Held | Place::Nowhere => &self.config.paths.data,
+        }
     }
 
-    /// The file's names in the quarantine.
-    pub fn quarantine_names(&self, file: &SourceFile) -> QuarantineNames {
-        let sha256 = file.sha256.as_deref().unwrap_or_default();
-        QuarantineNames::new(&self.config.paths.quarantine, file.file_name(), sha256, file.id)
+    /// The entry's file, as its present claim has it, on its way to `target`.
+    pub fn placed(&self, entry: &Entry, target: Option<PathBuf>) -> PlacedFile {
+        let name = match entry.lies() {
+            Place::Processed | Place::Quarantine => entry.place_name.as_deref().unwrap_or(&entry.source),
+            Place::Inbox | Place::Held | Place::Nowhere => &entry.source,
+        };
+        PlacedFile {
+            id: entry.id,
+            claim_no: entry.claim_no,
+            at_place: self.folder_of(entry.lies()).join(name),
+            target,
+            stamp: entry.stamp(),
+            sha256: entry.sha256.clone().unwrap_or_default(),
+        }
+    }
+
+    /// The names in the quarantine that a pass under the entry's present claim writes.
+    pub fn own_quarantine_names(&self, entry: &Entry) -> QuarantineNames {
+        let sha256 = entry.sha256.as_deref().unwrap_or_default();
+        let stem = own_stem(entry.file_name(), sha256, entry.id, LONGEST_ENDING);
+        QuarantineNames::new(&self.config.paths.quarantine, &stem, entry.id, entry.claim_no)
+    }
+
+    /// The names in the quarantine that the manifest records for the entry.
+    pub fn quarantine_names(&self, entry: &Entry) -> QuarantineNames {
+        let sha256 = entry.sha256.as_deref().unwrap_or_default();
+        let stem = entry.quarantine_name.clone().unwrap_or_else(|| first_version_stem(entry.file_name(), sha256));
+        QuarantineNames::new(&self.config.paths.quarantine, &stem, entry.id, entry.claim_no)
     }
 
     /// Share of bad rows above which the file is refused: never, where it holds the corrected rows of another.
-    pub fn max_rejected_ratio(&self, file: &SourceFile) -> f64 {
+    pub fn max_rejected_ratio(&self, file: &Entry) -> f64 {
         if file.parent_id.is_some() { 1.0 } else { self.config.contract.max_rejected_ratio }
     }
+}
 
-    /// The time, for the manifest.
-    pub fn now(&self) -> DateTime<Utc> {
-        DateTime::from_timestamp_micros(Utc::now().timestamp_micros()).unwrap_or_default()
-    }
+/// Room for `.rejected.csv` and its like behind an entry's own names.
+const LONGEST_ENDING: usize = ".rejected.csv".len();
+
+/// What the first version, which did not record it, let the names of an entry's rows begin with.
+fn first_version_stem(file_name: &str, sha256: &str) -> String {
+    let (stem, _) = split_name(file_name);
+    let hash = sha256.get(..12).unwrap_or(sha256);
+    let taken = hash.len() + ".rejected.csv".len() + ".".len() * 2 + ".9223372036854775807.tmp".len();
+    format!("{}.{hash}", cut(stem, MAX_NAME_BYTES.saturating_sub(taken)))
 }

@@ -1,18 +1,16 @@
-//! Behind the commit: files leave `data/`, failures get what their policy says.
-
-use std::path::PathBuf;
-
-use chrono::Utc;
+//! Behind the commit: files go to their places, failures get what their policy says.
 
 use super::context::Context;
 use super::group::{Outcome, Outcomes};
+use super::hold::{hand_back_changed, hand_back_lost, settle_places, take, target_names, whereabouts};
 use crate::error::{Error, Policy};
 use crate::failpoint;
-use crate::manifest::{self, SourceFile, State};
+use crate::manifest::{self, Aside, Entry, Original, Place, State, Whereabouts};
 use crate::sink::write_file_reason;
-use crate::source::{Stamp, archive, sync_folders_of};
+use crate::store::StoreError;
 use crate::terminal::Summary;
 use iotpipe_core::reading::Tally;
+use iotpipe_core::validate::FileRejection;
 
 /// Finishes what was committed, and does about each failure what its policy says.
 pub(super) fn finish(
@@ -22,29 +20,27 @@ pub(super) fn finish(
     summary: &mut Summary,
 ) -> Result<(), Error> {
     failpoint::reach("committed");
-    let reached = |(file, outcome): &(&SourceFile, Result<Outcome, Error>)| match outcome {
-        Ok(Outcome::Reached(tally)) => {
-            tracing::info!(file = file.source, state = target.as_str(), ?tally, "committed");
-            count(summary, tally, target);
-            Some((*file).clone())
-        }
-        _ => None,
-    };
-    let committed: Vec<SourceFile> = outcomes.iter().filter_map(reached).collect();
-    if target == State::Loaded {
-        move_away(context, &committed, State::Loaded)?;
-    }
-    for (file, outcome) in outcomes {
-        match outcome {
-            Ok(Outcome::Reached(_)) => {}
-            Ok(Outcome::Duplicate(original)) => {
-                set_aside_duplicate(context, file, &original)?;
-                summary.files += 1;
+    let mut closed = Vec::new();
+    let mut stopped = Ok(());
+    for (entry, outcome) in outcomes {
+        let done = match outcome {
+            Ok(Outcome::Reached(tally, lies)) => {
+                tracing::info!(file = entry.source, state = target.as_str(), ?tally, "committed");
+                count(summary, &tally, target);
+                Ok((target == State::Loaded).then(|| closed_as(entry, State::Loaded, &lies)))
             }
-            Err(error) => finish_failure(context, file, error, summary)?,
+            Ok(Outcome::Duplicate(original)) => set_aside_duplicate(context, entry, &original, summary),
+            Err(error) => finish_failure(context, entry, error, summary),
+        };
+        match done {
+            Ok(entry) => closed.extend(entry),
+            Err(Error::Store(StoreError::ClaimLost)) => hand_back_lost(context, entry),
+            // What is committed still goes to its place.
+            Err(error) => stopped = stopped.and(Err(error)),
         }
     }
-    Ok(())
+    settle_places(context, &closed)?;
+    stopped
 }
 
 fn count(summary: &mut Summary, tally: &Tally, target: State) {
@@ -57,90 +53,96 @@ fn count(summary: &mut Summary, tally: &Tally, target: State) {
     summary.imperfect |= tally.rejected + tally.differing > 0;
 }
 
-fn finish_failure(context: &Context<'_>, file: &SourceFile, error: Error, summary: &mut Summary) -> Result<(), Error> {
-    let (why, policy) = (error.to_string(), error.policy());
-    if policy != Policy::Release {
-        tracing::debug!(file = file.source, ?policy, "{why}");
-        context.printer.say(&match policy {
-            Policy::Refuse => format!("{:?} is refused and moved to the quarantine: {why}", file.source),
-            _ => format!("{:?}: {why}", file.source),
-        });
+/// The entry as the commit left it.
+pub(super) fn closed_as(entry: &Entry, state: State, lies: &Whereabouts) -> Entry {
+    let goal = state.goal().unwrap_or(Place::Processed);
+    Entry {
+        state: state.as_str().to_owned(),
+        place: lies.place.as_str().to_owned(),
+        place_name: lies.name.clone(),
+        archive_name: if goal == Place::Inbox { None } else { target_names(entry, goal).next() },
+        ..entry.clone()
     }
+}
+
+/// Does what the error's policy says; gives the entry where it is closed now and its file has a way to go.
+fn finish_failure(
+    context: &Context<'_>,
+    entry: &Entry,
+    error: Error,
+    summary: &mut Summary,
+) -> Result<Option<Entry>, Error> {
+    let (why, policy) = (error.to_string(), error.policy());
+    tracing::debug!(file = entry.source, ?policy, "{why}");
     match (policy, error) {
         (Policy::Refuse, Error::Refused(refusal)) => {
-            write_file_reason(&context.quarantine_names(file), &refusal)?;
-            manifest::mark_aside(context.store, file, &context.worker, State::Rejected, &why)?;
-            failpoint::reach("aside-marked");
-            move_away(context, std::slice::from_ref(file), State::Rejected)?;
+            let refused = refuse(context, entry, &refusal, &why)?;
+            context.printer.say(&format!("{:?} is refused and moved to the quarantine: {why}", entry.source));
             summary.failed += 1;
             summary.imperfect = true;
+            Ok(Some(refused))
         }
-        (Policy::Rediscover, _) => manifest::send_back(context.store, file.id, &why)?,
-        (Policy::GiveUp, _) => {
-            manifest::give_up(context.store, file.id, &why, Some(Utc::now()))?;
+        (Policy::HandBack, _) => {
+            context.report_once(&format!("{:?}: {why}", entry.source));
+            context.quarantine_names(entry).remove_rows()?;
+            hand_back_changed(context, entry, &why)?;
+            Ok(None)
+        }
+        (Policy::Vanish, _) => {
+            context.printer.say(&format!("{:?}: {why}", entry.source));
+            manifest::vanished(context.store, entry.claim(), &why)?;
             (summary.failed, summary.retry) = (summary.failed + 1, true);
+            Ok(None)
         }
-        (Policy::RetryNow | Policy::RetryFile, _) => {
-            manifest::retry_later(context.store, file, &why, Utc::now())?;
+        // Where nobody knows what it was, the file was alone in its transaction: it is blamed, and others go on.
+        (Policy::RetryNow | Policy::RetryLater | Policy::RetryAlone, _) => {
+            context.printer.say(&format!("{:?}: {why}", entry.source));
             (summary.failed, summary.retry) = (summary.failed + 1, true);
+            let lies = whereabouts(context, entry);
+            let given_up = manifest::attempt_failed(context.store, entry, &why, &lies)?;
+            Ok(given_up.then(|| closed_as(entry, State::Failed, &lies)))
         }
-        (Policy::Release, Error::Stopped) => {
-            manifest::release(context.store, std::slice::from_ref(file), &context.worker)?;
+        (Policy::Release, _) => {
+            manifest::release(context.store, entry.claim(), &whereabouts(context, entry))?;
+            Ok(None)
         }
-        (Policy::Release, _) => {}
-        (Policy::Stop | Policy::Refuse, error) => return Err(error),
+        (Policy::Leave | Policy::Stop | Policy::Refuse, error) => Err(error),
     }
-    Ok(())
 }
 
-fn set_aside_duplicate(context: &Context<'_>, file: &SourceFile, original: &str) -> Result<(), Error> {
-    // An earlier pass may have written its rows, before the other was loaded. One of the same name shares them.
-    if !original.ends_with(file.file_name()) {
-        context.quarantine_names(file).remove_rows()?;
-    }
-    manifest::mark_aside(
-        context.store,
-        file,
-        &context.worker,
-        State::Duplicate,
-        &format!("same content as {original}"),
-    )?;
+fn refuse(context: &Context<'_>, entry: &Entry, refusal: &FileRejection, why: &str) -> Result<Entry, Error> {
+    let names = context.own_quarantine_names(entry);
+    write_file_reason(&names, refusal)?;
+    let lies = whereabouts(context, entry);
+    let refused = closed_as(entry, State::Rejected, &lies);
+    let aside = Aside::Rejected { quarantine_name: &names.stem };
+    let archive_name = refused.archive_name.as_deref().unwrap_or_default();
+    manifest::set_aside(context.store, entry.claim(), &aside, why, &lies, archive_name)?;
     failpoint::reach("aside-marked");
-    move_away(context, std::slice::from_ref(file), State::Duplicate)
+    Ok(refused)
 }
 
-/// Moves files whose state `state` is committed out of `data/`. Behind the commit, so that a crash in between leaves
-/// them to the next `scan`, which finishes the move.
-///
-/// # Errors
-/// When a folder or the manifest can't be written.
-pub fn move_away(context: &Context<'_>, files: &[SourceFile], state: State) -> Result<(), Error> {
-    let mut moved = Vec::new();
-    for file in files {
-        moved.extend(move_one(context, file, state)?);
+fn set_aside_duplicate(
+    context: &Context<'_>,
+    entry: &Entry,
+    original: &Original,
+    summary: &mut Summary,
+) -> Result<Option<Entry>, Error> {
+    let lies = take(context, entry)?.lies;
+    let duplicate = closed_as(entry, State::Duplicate, &lies);
+    let why = format!("same content as {}", original.source);
+    let aside = Aside::DuplicateOf(original.id);
+    let archive_name = duplicate.archive_name.as_deref().unwrap_or_default();
+    if !manifest::set_aside(context.store, entry.claim(), &aside, &why, &lies, archive_name)? {
+        // The other was taken out meanwhile: the next claim finds that this one's rows are wanted.
+        manifest::release(context.store, entry.claim(), &lies)?;
+        return Ok(None);
     }
-    sync_folders_of(&moved)?;
-    failpoint::reach("moved");
-    manifest::archived(context.store, files, Utc::now())?;
-    failpoint::reach("archived");
-    Ok(())
-}
-
-/// Gives the new name, or `None` where there was nothing to move.
-fn move_one(context: &Context<'_>, file: &SourceFile, state: State) -> Result<Option<PathBuf>, Error> {
-    let path = context.path_of(file);
-    match std::fs::symlink_metadata(&path) {
-        // Another process moved it, and was stopped before it could say so.
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(Error::source(&path)(e)),
-        // What lies there now is another file of the same name: the next scan takes it.
-        Ok(metadata) if Stamp::of(&metadata) != file.stamp() => Ok(None),
-        Ok(_) => {
-            let target = match state {
-                State::Rejected => context.quarantine_names(file).refused,
-                _ => context.config.paths.processed.join(&file.source),
-            };
-            archive(&path, &target, file.sha256.as_deref().unwrap_or_default()).map(Some)
-        }
+    failpoint::reach("aside-marked");
+    // An earlier pass may have written its rows, before the other was loaded.
+    if entry.quarantine_name.is_some() {
+        context.quarantine_names(entry).remove_rows()?;
     }
+    summary.files += 1;
+    Ok(Some(duplicate))
 }

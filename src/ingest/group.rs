@@ -4,12 +4,13 @@ use std::fs::File;
 use std::sync::atomic::Ordering;
 
 use super::context::Context;
+use super::hold::{HeldFile, take, target_names};
 use super::pass::{PassInput, run_pass};
 use crate::error::Error;
 use crate::failpoint;
-use crate::manifest::{self, Progress, SourceFile, State};
+use crate::manifest::{self, Entry, Original, Place, Progress, State, Whereabouts};
 use crate::sink::{AggregateSink, QuarantineSink, RawSink, Sink};
-use crate::source::{Compression, Stamp};
+use crate::source::Compression;
 use crate::store::LoadTransaction;
 use iotpipe_core::contract::DeviceRule;
 use iotpipe_core::reading::Tally;
@@ -17,12 +18,12 @@ use iotpipe_core::reading::Tally;
 /// What became of a file.
 pub(super) enum Outcome {
     /// Committed.
-    Reached(Tally),
+    Reached(Tally, Whereabouts),
     /// Its content was loaded before, under this name.
-    Duplicate(String),
+    Duplicate(Original),
 }
 
-pub(super) type Outcomes<'f> = Vec<(&'f SourceFile, Result<Outcome, Error>)>;
+pub(super) type Outcomes<'f> = Vec<(&'f Entry, Result<Outcome, Error>)>;
 
 /// Brings `files` to `target` in one commit, and says what became of each. A file that fails takes nobody with it.
 ///
@@ -30,7 +31,7 @@ pub(super) type Outcomes<'f> = Vec<(&'f SourceFile, Result<Outcome, Error>)>;
 /// When the transaction as a whole can't be done; nothing is committed then.
 pub(super) fn bring_together<'f>(
     context: &Context<'_>,
-    files: &'f [SourceFile],
+    files: &'f [Entry],
     target: State,
 ) -> Result<Outcomes<'f>, Error> {
     let mut group = Group { context, target, loaded: loaded_contents(context, files)?, outcomes: Vec::new() };
@@ -49,7 +50,7 @@ struct Group<'s, 'f> {
     outcomes: Outcomes<'f>,
 }
 
-fn loaded_contents(context: &Context<'_>, files: &[SourceFile]) -> Result<manifest::LoadedContents, Error> {
+fn loaded_contents(context: &Context<'_>, files: &[Entry]) -> Result<manifest::LoadedContents, Error> {
     // Where the device comes from the name, equal contents under two names are two devices' readings.
     let by_name = matches!(context.config.contract.device, DeviceRule::FromName(_));
     Ok(manifest::loaded_contents(context.store, files, by_name)?)
@@ -57,47 +58,48 @@ fn loaded_contents(context: &Context<'_>, files: &[SourceFile]) -> Result<manife
 
 impl<'f> Group<'_, 'f> {
     /// Rows go in while the file is read; a file that fails is rolled back to its own savepoint.
-    fn load(&mut self, files: &'f [SourceFile]) -> Result<(), Error> {
+    fn load(&mut self, files: &'f [Entry]) -> Result<(), Error> {
         let mut transaction = self.context.store.begin(&self.context.config.contract)?;
         for file in files {
-            let outcome = match self.loaded.of(file) {
+            let outcome = match self.loaded.original_of(file) {
                 Some(original) => Ok(Outcome::Duplicate(original)),
-                None => self.load_one(transaction.as_mut(), file).map(Outcome::Reached),
+                None => self.load_one(transaction.as_mut(), file),
             };
             match &outcome {
-                Ok(Outcome::Reached(_)) => self.loaded.add(file),
+                Ok(Outcome::Reached(..)) => self.loaded.add(file),
                 Ok(Outcome::Duplicate(_)) => {}
                 Err(error) if error.is_of_one_file() => transaction.drop_file()?,
                 Err(_) => return outcome.map(|_| ()),
             }
             self.outcomes.push((file, outcome));
         }
-        Ok(transaction.commit()?)
+        self.commit(transaction)
     }
 
-    fn load_one(&self, transaction: &mut dyn LoadTransaction, file: &SourceFile) -> Result<Tally, Error> {
-        let mut quarantine = QuarantineSink::new(self.context.quarantine_names(file));
+    fn load_one(&self, transaction: &mut dyn LoadTransaction, file: &Entry) -> Result<Outcome, Error> {
+        let held = take(self.context, file)?;
+        let mut quarantine = QuarantineSink::new(self.context.own_quarantine_names(file));
         let mut aggregates = AggregateSink::new(&self.context.config.contract);
         transaction.open_file(file.id)?;
         let mut raw = RawSink { transaction };
-        let tally = self.pass_over(file, &mut [&mut raw, &mut aggregates, &mut quarantine])?;
+        let tally = self.pass_over(file, &held, &mut [&mut raw, &mut aggregates, &mut quarantine])?;
         failpoint::reach("pass-finished");
         transaction.write_aggregates(&aggregates.aggregates, &aggregates.devices)?;
         failpoint::reach("aggregates-written");
-        self.close(transaction, file, tally)?;
-        Ok(tally)
+        self.close(transaction, file, tally, held.lies)
     }
 
-    /// The passes come first, so that nobody waits for a transaction that is open while files are read.
-    fn prepare(&mut self, files: &'f [SourceFile]) -> Result<(), Error> {
+    /// The passes come first, so that nobody waits for a transaction that is open while files are read: these steps
+    /// store no rows, so nothing has to be judged by the table's key on the way.
+    fn prepare(&mut self, files: &'f [Entry]) -> Result<(), Error> {
         let passed: Vec<_> = files.iter().map(|file| (file, self.prepare_one(file))).collect();
         let mut transaction = self.context.store.begin(&self.context.config.contract)?;
         for (file, passed) in passed {
             let outcome = match passed {
-                Ok(Some((tally, aggregates))) => {
-                    self.write_prepared(transaction.as_mut(), file, tally, aggregates).map(Outcome::Reached)
+                Ok(Prepared::Passed { tally, aggregates, held }) => {
+                    self.write_prepared(transaction.as_mut(), file, tally, aggregates, held)
                 }
-                Ok(None) => Ok(Outcome::Duplicate(self.loaded.of(file).unwrap_or_default())),
+                Ok(Prepared::Duplicate(original)) => Ok(Outcome::Duplicate(original)),
                 Err(error) => Err(error),
             };
             match &outcome {
@@ -107,62 +109,82 @@ impl<'f> Group<'_, 'f> {
             }
             self.outcomes.push((file, outcome));
         }
-        Ok(transaction.commit()?)
+        self.commit(transaction)
     }
 
-    fn prepare_one(&self, file: &SourceFile) -> Result<Option<(Tally, Option<AggregateSink>)>, Error> {
-        if self.loaded.of(file).is_some() {
-            return Ok(None);
+    fn prepare_one(&self, file: &Entry) -> Result<Prepared, Error> {
+        if let Some(original) = self.loaded.original_of(file) {
+            return Ok(Prepared::Duplicate(original));
         }
+        let held = take(self.context, file)?;
         if self.target == State::Validated {
-            let mut quarantine = QuarantineSink::new(self.context.quarantine_names(file));
-            return Ok(Some((self.pass_over(file, &mut [&mut quarantine])?, None)));
+            let mut quarantine = QuarantineSink::new(self.context.own_quarantine_names(file));
+            let tally = self.pass_over(file, &held, &mut [&mut quarantine])?;
+            return Ok(Prepared::Passed { tally, aggregates: None, held });
         }
         let mut aggregates = AggregateSink::new(&self.context.config.contract);
-        let tally = self.pass_over(file, &mut [&mut aggregates])?;
-        Ok(Some((tally, Some(aggregates))))
+        let tally = self.pass_over(file, &held, &mut [&mut aggregates])?;
+        Ok(Prepared::Passed { tally, aggregates: Some(aggregates), held })
     }
 
     fn write_prepared(
         &self,
         transaction: &mut dyn LoadTransaction,
-        file: &SourceFile,
+        file: &Entry,
         tally: Tally,
         aggregates: Option<AggregateSink>,
-    ) -> Result<Tally, Error> {
+        held: HeldFile,
+    ) -> Result<Outcome, Error> {
         transaction.open_file(file.id)?;
         if let Some(AggregateSink { aggregates, devices }) = aggregates {
             transaction.write_aggregates(&aggregates, &devices)?;
         }
-        self.close(transaction, file, tally)?;
-        Ok(tally)
+        self.close(transaction, file, tally, held.lies)
     }
 
-    fn close(&self, transaction: &mut dyn LoadTransaction, file: &SourceFile, tally: Tally) -> Result<(), Error> {
-        let contract_hash = &self.context.config.contract.hash;
-        let progress =
-            Progress { file_id: file.id, state: self.target, tally, contract_hash, worker: &self.context.worker };
-        let statement = progress.statement(self.context.store.is_embedded());
+    fn close(
+        &self,
+        transaction: &mut dyn LoadTransaction,
+        file: &Entry,
+        tally: Tally,
+        lies: Whereabouts,
+    ) -> Result<Outcome, Error> {
+        let names = self.context.own_quarantine_names(file);
+        let archive_name = target_names(file, Place::Processed).next();
+        let progress = Progress {
+            claim: file.claim(),
+            state: self.target,
+            tally,
+            contract_hash: &self.context.config.contract.hash,
+            lies: &lies,
+            archive_name: archive_name.as_deref(),
+            quarantine_name: Some(&names.stem).filter(|_| tally.total > tally.loaded).map(String::as_str),
+        };
+        let statement = progress.statement(self.context.store.dialect());
         transaction.close_file(&statement, self.target == State::Loaded)?;
         failpoint::reach("marked");
-        Ok(())
+        Ok(Outcome::Reached(tally, lies))
     }
 
-    fn pass_over(&self, file: &SourceFile, sinks: &mut [&mut dyn Sink]) -> Result<Tally, Error> {
+    fn commit(&self, mut transaction: Box<dyn LoadTransaction + '_>) -> Result<(), Error> {
+        // An embedded database's one writer could not renew its lease meanwhile.
+        if self.context.store.is_embedded() {
+            transaction.execute(&self.context.worker.renewal(self.context.store.dialect()))?;
+        }
+        Ok(transaction.commit()?)
+    }
+
+    fn pass_over(&self, file: &Entry, held: &HeldFile, sinks: &mut [&mut dyn Sink]) -> Result<Tally, Error> {
         if self.context.stop.load(Ordering::Relaxed) {
             return Err(Error::Stopped);
         }
-        let path = self.context.path_of(file);
-        let open = File::open(&path).map_err(Error::source(&path))?;
-        if Stamp::of(&open.metadata().map_err(Error::source(&path))?) != file.stamp() {
-            return Err(Error::Changed);
-        }
+        let open = File::open(&held.path).map_err(Error::source(&held.path))?;
         failpoint::reach("opened");
         let bar = self.context.printer.progress(&file.source, file.size as u64);
         let input = PassInput {
             reader: Box::new(bar.wrap_read(open)),
             compression: Compression::of(&file.source),
-            file_name: file.file_name(),
+            file_name: file.judged_name(),
             discovered_at: file.discovered_at.timestamp_micros(),
             expected_sha256: file.sha256.as_deref().unwrap_or_default(),
             max_rejected_ratio: self.context.max_rejected_ratio(file),
@@ -173,4 +195,10 @@ impl<'f> Group<'_, 'f> {
         bar.finish_and_clear();
         tally
     }
+}
+
+/// What the pass of a file gave, for the transaction that follows.
+enum Prepared {
+    Passed { tally: Tally, aggregates: Option<AggregateSink>, held: HeldFile },
+    Duplicate(Original),
 }

@@ -2,10 +2,17 @@
 
 mod context;
 mod finish;
+mod folders;
 mod group;
+mod hold;
+mod next;
 pub mod pass;
+mod stray;
 mod work;
 
 pub use context::Context;
-pub use finish::move_away;
-pub use work::{bring_claimed_to, bring_files_to};
+pub use folders::{Folders, Identity, adopt, identify};
+pub use hold::{hand_back_held, settle_places, whereabouts};
+pub use next::{Position, Step, next};
+pub use stray::take_in_strays;
+pub use work::{bring_claimed_to, bring_files_to, recover};

@@ -4,14 +4,13 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use chrono::Utc;
-
 use super::context::Context;
-use super::finish::finish;
+use super::finish::{closed_as, finish};
 use super::group;
-use crate::error::{Error, Policy};
+use super::hold::{settle_places, whereabouts};
+use crate::error::{Error, Fault, Policy};
 use crate::failpoint;
-use crate::manifest::{self, SourceFile, State};
+use crate::manifest::{self, Entry, State, Work, Worker};
 use crate::terminal::Summary;
 
 /// How often a transaction that another one was in the way of is tried again at once.
@@ -26,10 +25,10 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// # Errors
 /// When the surroundings fail (database, disk); a file that fails is counted in the summary, and others go on.
 pub fn bring_files_to(context: &Context<'_>, target: State, step: &'static str) -> Result<Summary, Error> {
-    manifest::release_dead(context.store, &context.worker)?;
+    recover(context)?;
     // An embedded database has one writer: a second load could only wait for the first.
     let workers = if context.store.is_embedded() && target == State::Loaded { 1 } else { context.workers };
-    let files = usize::try_from(manifest::open_files(context.store)?).unwrap_or(usize::MAX);
+    let files = usize::try_from(manifest::open_files(context.store, &context.origin)?).unwrap_or(usize::MAX);
     context.batch_memory.share_among(workers.min(files));
     let abandon = AtomicBool::new(false);
     let mut summary = Summary::of(step);
@@ -43,7 +42,7 @@ pub fn bring_files_to(context: &Context<'_>, target: State, step: &'static str) 
         }
         Ok::<(), Error>(())
     })?;
-    summary.pending = manifest::open_files(context.store)?;
+    summary.pending = manifest::open_files(context.store, &context.origin)?;
     Ok(summary)
 }
 
@@ -51,8 +50,10 @@ pub fn bring_files_to(context: &Context<'_>, target: State, step: &'static str) 
 fn work(context: &Context<'_>, target: State, abandon: &AtomicBool) -> Result<Summary, Error> {
     let mut summary = Summary::default();
     while !context.stop.load(Ordering::Relaxed) && !abandon.load(Ordering::Relaxed) {
-        let done = with_retries(|| Ok(manifest::claim(context.store, &context.worker, target, None, Utc::now())?))
-            .and_then(|files| bring_claimed_to(context, files, target, &mut summary));
+        let done = with_retries(|| {
+            Ok(manifest::claim(context.store, &context.worker, &context.origin, Work::Reach(target), None)?)
+        })
+        .and_then(|files| bring_claimed_to(context, files, target, &mut summary));
         match done {
             Ok(true) => {}
             Ok(false) => break,
@@ -71,7 +72,7 @@ fn work(context: &Context<'_>, target: State, abandon: &AtomicBool) -> Result<Su
 /// As [`bring_files_to`].
 pub fn bring_claimed_to(
     context: &Context<'_>,
-    files: Vec<SourceFile>,
+    files: Vec<Entry>,
     target: State,
     summary: &mut Summary,
 ) -> Result<bool, Error> {
@@ -79,25 +80,76 @@ pub fn bring_claimed_to(
         return Ok(false);
     }
     failpoint::reach("claimed");
-    let _claim = manifest::keep_claim(context.store, &files, &context.worker);
-    let outcomes = match with_retries(|| group::bring_together(context, &files, target)) {
-        Ok(outcomes) => outcomes,
+    match with_retries(|| group::bring_together(context, &files, target)) {
+        Ok(outcomes) => finish_or_release(context, outcomes, target, summary)?,
+        // One of them may be at fault, and nobody knows which: each is tried by itself.
+        Err(error) if error.fault() == Fault::Unknown => {
+            for file in &files {
+                let alone = with_retries(|| group::bring_together(context, std::slice::from_ref(file), target));
+                let outcomes = alone.unwrap_or_else(|error| vec![(file, Err(error))]);
+                finish_or_release(context, outcomes, target, summary)?;
+            }
+        }
         // Again and again in each other's way: each file counts it as a failed attempt, and others go first.
         Err(Error::Store(error)) if error.is_contention() => {
-            files.iter().map(|file| (file, Err(Error::Store(error.clone())))).collect()
+            let outcomes = files.iter().map(|file| (file, Err(Error::Store(error.clone())))).collect();
+            finish_or_release(context, outcomes, target, summary)?;
         }
         Err(error) => {
-            // Best effort: where the database is away, the claims lapse by themselves.
-            let _ = manifest::release(context.store, &files, &context.worker);
+            release(context, &files);
             return Err(error);
         }
-    };
-    let finished = finish(context, outcomes, target, summary);
-    if finished.is_err() {
-        // What is committed has no claim any more; the rest is free for the next attempt.
-        let _ = manifest::release(context.store, &files, &context.worker);
     }
-    finished.map(|()| true)
+    Ok(true)
+}
+
+fn finish_or_release(
+    context: &Context<'_>,
+    outcomes: group::Outcomes<'_>,
+    target: State,
+    summary: &mut Summary,
+) -> Result<(), Error> {
+    let files: Vec<Entry> = outcomes.iter().map(|(file, _)| (*file).clone()).collect();
+    finish(context, outcomes, target, summary).inspect_err(|_| release(context, &files))
+}
+
+/// Lets go of what is still open of `files`. Best effort: where the database is away, the next step of this process does
+/// it, or the lease lapses.
+fn release(context: &Context<'_>, files: &[Entry]) {
+    for file in files {
+        if manifest::release(context.store, file.claim(), &whereabouts(context, file)).is_err() {
+            return;
+        }
+    }
+}
+
+/// Takes up what a crash, a lost database or a failed move left: ordinary work, by ordinary claims.
+///
+/// # Errors
+/// When the database is away or a disk is full.
+pub fn recover(context: &Context<'_>) -> Result<(), Error> {
+    let (store, worker, origin) = (context.store, &context.worker, context.origin.as_str());
+    Worker::clear_dead(store)?;
+    manifest::release_all(store, worker)?;
+    loop {
+        let expired = manifest::claim(store, worker, origin, Work::Expired, None)?;
+        if expired.is_empty() {
+            break;
+        }
+        for entry in &expired {
+            let lies = whereabouts(context, entry);
+            manifest::expired(store, entry, &lies)?;
+            settle_places(context, &[closed_as(entry, State::Failed, &lies)])?;
+        }
+    }
+    while !context.stop.load(Ordering::Relaxed) {
+        let unplaced = manifest::claim(store, worker, origin, Work::Place, None)?;
+        if unplaced.is_empty() {
+            break;
+        }
+        settle_places(context, &unplaced)?;
+    }
+    Ok(())
 }
 
 /// Does `work` again, after a random wait, for as long as other transactions are in its way.

@@ -1,17 +1,17 @@
-//! Claims: which worker has a file in hand.
+//! Claims: which worker has a file in hand. Each raises the entry's number, and counts the attempt when it begins: a crash,
+//! a kill for memory and an error that nobody foresaw then end like any other.
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Statement, Value};
+use migration::UNPLACED;
+use sea_orm::{EntityTrait, Statement};
 
-use super::entity::Model as SourceFile;
-use super::entity::{ActiveModel, Column, Entity};
+use super::entity::{Entity, Model as Entry};
 use super::state::State;
-use crate::store::{Store, StoreError};
+use super::transition::MAX_ATTEMPTS;
+use super::worker::{Worker, is_free};
+use crate::store::{Dialect, Store, StoreError};
 
-/// How long a claim lasts unless it is renewed.
-const LEASE: Duration = Duration::from_secs(300);
 /// Files that may share a commit, and the bytes before the last of them: enough that the commit costs each of them
 /// little, few enough that the others see theirs soon.
 const GROUP_FILES: usize = 256;
@@ -20,150 +20,112 @@ const GROUP_BYTES: usize = 1 << 20;
 /// two looks.
 const LOOKS: usize = 100;
 const NEXT_LOOK: Duration = Duration::from_millis(10);
-/// How often a claim is renewed.
-const RENEWAL: Duration = Duration::from_secs(60);
+/// A wait further ahead than this was given by a clock that went wrong, and counts as over.
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(2 * 3600);
 
-/// Names this process so that no other, on any machine, has the same name, and so that its end can be told from the
-/// same machine: host, process namespace, process id, start of the process.
-pub fn worker_name() -> String {
-    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-    let host = read("/proc/sys/kernel/hostname").trim().replace('/', "_");
-    let pid = std::process::id();
-    format!("{host}/{}/{pid}/{}", namespace(), start_of(pid).unwrap_or_default())
+/// Which entries a claim is after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// Files that can be brought to this state: one of any size, or several small ones that may share a commit.
+    Reach(State),
+    /// Open files that are held between steps, whatever their attempts.
+    Held,
+    /// Closed files that are not yet where they belong.
+    Place,
+    /// Files whose last attempt began and never ended.
+    Expired,
 }
 
-fn namespace() -> String {
-    std::fs::read_link("/proc/self/ns/pid").map(|p| p.to_string_lossy().into_owned()).unwrap_or_default()
+impl Work {
+    fn condition(self) -> String {
+        match self {
+            Work::Reach(target) => {
+                format!("{} AND sha256 IS NOT NULL AND attempts < {MAX_ATTEMPTS}", is_in(target.reached_from()))
+            }
+            Work::Held => {
+                format!("{} AND place = 'held'", is_in(&[State::Pending, State::Validated, State::Aggregated]))
+            }
+            Work::Place => UNPLACED.to_owned(),
+            Work::Expired => format!(
+                "{} AND attempts >= {MAX_ATTEMPTS}",
+                is_in(&[State::Pending, State::Validated, State::Aggregated])
+            ),
+        }
+    }
 }
 
-/// Start time of a living process, in clock ticks since boot: the 22nd field of /proc/<pid>/stat (proc(5)).
-fn start_of(pid: u32) -> Option<String> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (_, after_name) = stat.rsplit_once(')')?;
-    after_name.split_whitespace().nth(19).map(str::to_owned)
+fn is_in(states: &[State]) -> String {
+    let states: Vec<String> = states.iter().map(|state| format!("'{}'", state.as_str())).collect();
+    format!("state IN ({})", states.join(", "))
 }
 
-/// Takes the next files that can be brought to `target`, none when there are none for now: one file of any size, or
-/// several small ones that may share a commit. With `only`, that file alone.
+fn due(dialect: Dialect) -> String {
+    format!("(not_before IS NULL OR not_before <= {} OR not_before > {})", dialect.now(), dialect.after(LONGEST_WAIT))
+}
+
+/// Takes the next files of `origin` that there is `work` on, none when there are none for now. With `only`, that file alone.
 ///
-/// Two workers can't take the same: PostgreSQL skips rows that another is about to take, SQLite has one writer.
+/// Two workers can't take the same: PostgreSQL skips rows that another is about to take, SQLite has one writer. A file
+/// whose last attempt did not end is taken alone, so that it takes nobody with it.
 ///
 /// # Errors
 /// When the database can't be asked.
 pub fn claim(
     store: &Store,
-    worker: &str,
-    target: State,
+    worker: &Worker,
+    origin: &str,
+    work: Work,
     only: Option<i64>,
-    now: DateTime<Utc>,
-) -> Result<Vec<SourceFile>, StoreError> {
-    let free = |now: &str| {
-        let states: Vec<String> = target.reached_from().iter().map(|s| format!("'{}'", s.as_str())).collect();
-        let only = only.map(|id| format!("AND id = {id}")).unwrap_or_default();
-        format!(
-            "state IN ({}) AND sha256 IS NOT NULL AND (lease_until IS NULL OR lease_until < {now}) {only}",
-            states.join(", ")
-        )
-    };
-    let skip = if store.is_embedded() { "" } else { "FOR UPDATE SKIP LOCKED" };
-    let take = format!(
-        "UPDATE manifest SET claimed_by = $1, lease_until = $2 WHERE id IN (
-             SELECT id FROM (
-                 SELECT id, sum(size) OVER (ORDER BY id) - size AS before FROM (
-                     SELECT id, size FROM manifest WHERE {}
-                     ORDER BY id LIMIT {GROUP_FILES} {skip}) AS free) AS weighed
-             WHERE before < {GROUP_BYTES}) RETURNING *",
-        free("$3")
+) -> Result<Vec<Entry>, StoreError> {
+    let dialect = store.dialect();
+    let only = only.map(|id| format!(" AND id = {id}")).unwrap_or_default();
+    let free = format!(
+        "origin = {} AND {} AND {} AND {}{only}",
+        dialect.text(origin),
+        work.condition(),
+        due(dialect),
+        is_free(dialect)
     );
-    let look = format!("SELECT * FROM manifest WHERE {} LIMIT 1", free("$1"));
-    let until = now + if store.is_embedded() { Duration::from_secs(86_400) } else { LEASE };
-    let mut looks = 1;
-    loop {
-        let mut files = answer(store, &take, vec![worker.into(), until.into(), now.into()])?;
-        let locked = || Ok(!answer(store, &look, vec![now.into()])?.is_empty());
-        if !files.is_empty() || store.is_embedded() || looks == LOOKS || !locked()? {
-            files.sort_unstable_by_key(|file| file.id);
-            return Ok(files);
+    let take = format!(
+        "UPDATE manifest SET worker_id = {}, claim_no = claim_no + 1, attempts = attempts + 1 WHERE id IN (
+             SELECT id FROM (
+                 SELECT id, attempts, sum(size) OVER (ORDER BY id) - size AS before, row_number() OVER (ORDER BY id) AS n,
+                        first_value(attempts) OVER (ORDER BY id) AS attempts_of_first
+                 FROM (SELECT id, size, attempts FROM manifest WHERE {free}
+                       ORDER BY id LIMIT {GROUP_FILES} {}) AS free) AS weighed
+             WHERE n = 1 OR (before < {GROUP_BYTES} AND attempts = 0 AND attempts_of_first = 0)) RETURNING *",
+        worker.id,
+        dialect.skip_locked()
+    );
+    let look = format!("SELECT * FROM manifest WHERE {free} LIMIT 1");
+    for attempt in 1.. {
+        let mut entries = changed(store, &take)?;
+        let locked = || Ok(!seen(store, &look)?.is_empty());
+        if !entries.is_empty() || store.is_embedded() || attempt == LOOKS || !locked()? {
+            entries.sort_unstable_by_key(|entry| entry.id);
+            return Ok(entries);
         }
         // Another worker, about to take some, has locked all that this one could have taken.
         std::thread::sleep(NEXT_LOOK.mul_f64(rand::random()));
-        looks += 1;
     }
+    Ok(Vec::new())
 }
 
-fn answer(store: &Store, sql: &str, values: Vec<Value>) -> Result<Vec<SourceFile>, StoreError> {
-    store.write(async |db| {
-        let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-        Entity::find().from_raw_sql(statement).all(db).await
+fn changed(store: &Store, sql: &str) -> Result<Vec<Entry>, StoreError> {
+    store.write(async |session| {
+        Entity::find().from_raw_sql(Statement::from_string(backend(store), sql)).all(session).await
     })
 }
 
-/// Renews the claim on `files` for as long as the returned guard lives. An embedded database needs none: nobody can
-/// claim while its one writer's lock is held, and the end of a worker is seen at once on its own machine.
-pub fn keep_claim(store: &Store, files: &[SourceFile], worker: &str) -> impl Drop + use<> {
-    let (db, worker) = (store.connection(), worker.to_owned());
-    let ids: Vec<i64> = files.iter().map(|file| file.id).collect();
-    let renewal = (!store.is_embedded()).then(|| {
-        store.spawn(async move {
-            loop {
-                tokio::time::sleep(RENEWAL).await;
-                let renewed = Entity::update_many()
-                    .set(ActiveModel { lease_until: Set(Some(Utc::now() + LEASE)), ..Default::default() })
-                    .filter(Column::Id.is_in(ids.iter().copied()))
-                    .filter(Column::ClaimedBy.eq(worker.as_str()))
-                    .exec(&db)
-                    .await;
-                if let Err(e) = renewed {
-                    tracing::warn!("the claims on {} files could not be renewed: {e}", ids.len());
-                }
-            }
-        })
-    });
-    Renewal(renewal)
+fn seen(store: &Store, sql: &str) -> Result<Vec<Entry>, StoreError> {
+    store.read(async |session| {
+        Entity::find().from_raw_sql(Statement::from_string(backend(store), sql)).all(session).await
+    })
 }
 
-struct Renewal(Option<tokio::task::JoinHandle<()>>);
-
-impl Drop for Renewal {
-    fn drop(&mut self) {
-        if let Some(task) = &self.0 {
-            task.abort();
-        }
+fn backend(store: &Store) -> sea_orm::DbBackend {
+    match store.dialect() {
+        Dialect::Postgres => sea_orm::DbBackend::Postgres,
+        Dialect::Sqlite => sea_orm::DbBackend::Sqlite,
     }
-}
-
-/// Frees the files of workers of this machine that are no more, so that a crash costs no wait for their lease; and those
-/// of `worker` itself, which has none in hand when it calls: it could not let go of them while the database was away.
-///
-/// # Errors
-/// When the database can't be asked.
-pub fn release_dead(store: &Store, worker: &str) -> Result<(), StoreError> {
-    let Some((place, _)) = worker.rsplit_once('/').and_then(|(rest, _)| rest.rsplit_once('/')) else { return Ok(()) };
-    let claimed: Vec<SourceFile> =
-        store.read(async |db| Entity::find().filter(Column::ClaimedBy.is_not_null()).all(db).await)?;
-    for file in claimed {
-        let Some(holder) = &file.claimed_by else { continue };
-        if holder != worker && lives_elsewhere_or_still(holder, place) {
-            continue;
-        }
-        store.write(async |db| {
-            let free = ActiveModel { claimed_by: Set(None), lease_until: Set(None), ..Default::default() };
-            Entity::update_many()
-                .set(free)
-                .filter(Column::Id.eq(file.id))
-                .filter(Column::ClaimedBy.eq(holder.as_str()))
-                .exec(db)
-                .await
-        })?;
-    }
-    Ok(())
-}
-
-fn lives_elsewhere_or_still(holder: &str, place: &str) -> bool {
-    let Some((pid, start)) =
-        holder.strip_prefix(place).and_then(|r| r.strip_prefix('/')).and_then(|r| r.split_once('/'))
-    else {
-        return true;
-    };
-    pid.parse().ok().and_then(start_of).is_some_and(|living| living == start)
 }

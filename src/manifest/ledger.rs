@@ -1,303 +1,327 @@
-//! The manifest's entries outside a file's own transaction.
+//! Changes to entries: each is a row of the table of transitions.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect, Statement,
-};
+use iotpipe_core::reading::Tally;
+use sea_orm::sea_query::Value;
 
-use super::entity::Model as SourceFile;
-use super::entity::{ActiveModel, Column, Entity};
-use super::state::State;
-use crate::source::{Candidate, Stamp};
-use crate::store::{Store, StoreError};
+use super::entity::{Claim, Column, Model as Entry};
+use super::state::{Place, State};
+use super::transition::{self, MAX_ATTEMPTS, Of, Transition};
+use super::worker::Worker;
+use crate::store::{Dialect, Store, StoreError};
 
-/// Entries asked for or written at once.
-const AT_ONCE: usize = 500;
-/// Failed attempts after which a file is given up.
-const MAX_ATTEMPTS: i32 = 5;
 /// Wait after the first failed attempt; it doubles with each.
 const BACKOFF: Duration = Duration::from_secs(5);
+/// Longest wait between two attempts at a move, which never end.
+const LONGEST_BACKOFF: Duration = Duration::from_secs(3600);
 
-/// A candidate as `scan` found it.
-pub struct Registration {
-    /// The file.
-    pub candidate: Candidate,
-    /// Its hash, `None` while it is still arriving.
-    pub sha256: Option<String>,
-    /// The entry that it continues, when it has one.
-    pub known: Option<i64>,
-    /// The file whose rejected rows it corrects.
-    pub parent: Option<i64>,
+/// Where the file of an entry in hand lies: under its private name, or where it was put before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Whereabouts {
+    /// The place.
+    pub place: Place,
+    /// The path below its folder.
+    pub name: Option<String>,
 }
 
-/// The entries of files that lie in `data/` under these names.
+impl Whereabouts {
+    fn given(&self) -> [(Column, Value); 2] {
+        [(Column::Place, self.place.as_str().into()), (Column::PlaceName, self.name.clone().into())]
+    }
+}
+
+/// Makes `transition`, and says whether it was this caller's to make.
+fn apply(
+    store: &Store,
+    transition: &Transition,
+    claims: &[Claim],
+    given: &[(Column, Value)],
+) -> Result<bool, StoreError> {
+    let statement = transition.statement(Of::Claims(claims), given, store.dialect());
+    let changed = store.write(async |session| session.change(&statement).await)?;
+    Ok(changed == claims.len() as u64)
+}
+
+/// Makes a transition whose claim must still hold.
+fn apply_held(
+    store: &Store,
+    transition: &Transition,
+    claim: Claim,
+    given: &[(Column, Value)],
+) -> Result<(), StoreError> {
+    if apply(store, transition, &[claim], given)? { Ok(()) } else { Err(StoreError::ClaimLost) }
+}
+
+/// The statement that ends a file's part of a load transaction: how far a step brought it, by a pass that counted `tally`.
+/// What is written ahead of a move is the name in `archive_name`.
+#[derive(Debug)]
+pub struct Progress<'a> {
+    /// The claim.
+    pub claim: Claim,
+    /// `validated`, `aggregated` or `loaded`.
+    pub state: State,
+    /// What the pass counted.
+    pub tally: Tally,
+    /// The contract that gave the verdicts.
+    pub contract_hash: &'a str,
+    /// Where the file lies.
+    pub lies: &'a Whereabouts,
+    /// Where it is to go, below the folder of its goal.
+    pub archive_name: Option<&'a str>,
+    /// What the names of its rejected rows begin with.
+    pub quarantine_name: Option<&'a str>,
+}
+
+impl Progress<'_> {
+    /// As SQL. Its condition makes the commit the judge: a file that was taken over is marked by nobody else.
+    pub fn statement(&self, dialect: Dialect) -> String {
+        let transition = match self.state {
+            State::Loaded => &transition::LOAD,
+            State::Aggregated => &transition::AGGREGATE,
+            _ => &transition::VALIDATE,
+        };
+        let mut given = vec![
+            (Column::RowsTotal, self.tally.total.into()),
+            (Column::RowsLoaded, self.tally.loaded.into()),
+            (Column::RowsRejected, self.tally.rejected.into()),
+            (Column::RowsDuplicate, self.tally.duplicate.into()),
+            (Column::ContractHash, self.contract_hash.into()),
+            (Column::ArchiveName, self.archive_name.map(str::to_owned).into()),
+            (Column::QuarantineName, self.quarantine_name.map(str::to_owned).into()),
+        ];
+        given.extend(self.lies.given());
+        transition.statement(Of::Claims(&[self.claim]), &given, dialect)
+    }
+}
+
+/// How a file is set aside whole.
+#[derive(Debug)]
+pub enum Aside<'a> {
+    /// Its content is that of this loaded file.
+    DuplicateOf(i64),
+    /// It breaks the contract; what the names of its reasons begin with.
+    Rejected {
+        /// Below `quarantine/`.
+        quarantine_name: &'a str,
+    },
+}
+
+/// Sets a file aside as `duplicate` or `rejected`: what earlier steps stored of it goes with the same commit. Says whether
+/// that was done: not where the loaded file of the same content was taken out meanwhile.
 ///
 /// # Errors
-/// When the database can't be asked.
-pub fn in_place(store: &Store, sources: &[&str]) -> Result<HashMap<String, SourceFile>, StoreError> {
-    let mut found = HashMap::new();
-    for sources in sources.chunks(AT_ONCE) {
-        let entries = store.read(async |db| {
-            Entity::find()
-                .filter(Column::ArchivedAt.is_null())
-                .filter(Column::Source.is_in(sources.iter().copied()))
-                .all(db)
-                .await
-        })?;
-        found.extend(entries.into_iter().map(|e| (e.source.clone(), e)));
+/// [`StoreError::ClaimLost`], and when the database can't be written.
+pub fn set_aside(
+    store: &Store,
+    claim: Claim,
+    aside: &Aside<'_>,
+    why: &str,
+    lies: &Whereabouts,
+    archive_name: &str,
+) -> Result<bool, StoreError> {
+    let dialect = store.dialect();
+    let mut given: Vec<(Column, Value)> =
+        vec![(Column::LastError, why.into()), (Column::ArchiveName, archive_name.into())];
+    given.extend(lies.given());
+    let (transition, original) = match aside {
+        Aside::DuplicateOf(original) => {
+            given.push((Column::DuplicateOf, (*original).into()));
+            (&transition::SET_ASIDE, Some(*original))
+        }
+        Aside::Rejected { quarantine_name } => {
+            given.push((Column::QuarantineName, (*quarantine_name).into()));
+            (&transition::REJECT, None)
+        }
+    };
+    let statement = transition.statement(Of::Claims(&[claim]), &given, dialect);
+    let done = store.write(async |session| {
+        // The other may not be taken out between this look and the commit: its rows are what this file's rows are in.
+        if let Some(original) = original {
+            let loaded =
+                format!("SELECT id FROM manifest WHERE id = {original} AND state = 'loaded' {}", dialect.for_share());
+            if session.rows(loaded).await?.is_empty() {
+                return Ok(None);
+            }
+        }
+        let changed = session.change(&statement).await?;
+        if changed == 1 {
+            session.change(&format!("DELETE FROM file_aggregates WHERE file_id = {}", claim.id)).await?;
+        }
+        Ok(Some(changed))
+    })?;
+    match done {
+        None => Ok(false),
+        Some(1) => Ok(true),
+        Some(_) => Err(StoreError::ClaimLost),
     }
-    Ok(found)
 }
 
-/// Writes what `scan` found. A file that another scan has entered meanwhile is left to it.
+/// The files are where they belong, under the names that were written ahead; the claims end. Those of another worker by
+/// now are left to it.
 ///
 /// # Errors
 /// When the database can't be written.
-pub fn register(store: &Store, found: Vec<Registration>, now: DateTime<Utc>) -> Result<(), StoreError> {
-    let (known, new): (Vec<_>, Vec<_>) = found.into_iter().partition(|r| r.known.is_some());
-    for r in known {
-        let Some(id) = r.known else { continue };
-        store.write(async |db| {
-            Entity::update_many()
-                .set(active(&r, now))
-                .filter(Column::Id.eq(id))
-                .filter(Column::ClaimedBy.is_null())
-                .exec(db)
-                .await
-        })?;
+pub fn arrived(store: &Store, claims: &[Claim], place: Place) -> Result<(), StoreError> {
+    if claims.is_empty() {
+        return Ok(());
     }
-    new.chunks(AT_ONCE).try_for_each(|new| enter(store, new, now))
+    apply(store, &transition::ARRIVE, claims, &[(Column::Place, place.as_str().into())]).map(|_| ())
 }
 
-/// An entry in place keeps others of its name out until its file has moved. So where an entry gets in although the file
-/// is gone, another worker has loaded and moved that file since it was listed: the entry is taken back unseen.
-fn enter(store: &Store, new: &[Registration], now: DateTime<Utc>) -> Result<(), StoreError> {
-    let entries: Vec<ActiveModel> = new.iter().map(|r| active(r, now)).collect();
-    store.write(async |transaction| {
-        Entity::insert_many(entries)
-            .on_conflict(OnConflict::new().do_nothing().to_owned())
-            .try_insert()
-            .exec_without_returning(transaction)
-            .await?;
-        let is_gone = |r: &&Registration| r.candidate.path.symlink_metadata().is_err();
-        let gone: Vec<&str> = new.iter().filter(is_gone).map(|r| r.candidate.source.as_str()).collect();
-        if !gone.is_empty() {
-            Entity::delete_many()
-                .filter(Column::Source.is_in(gone))
-                .filter(Column::DiscoveredAt.eq(now))
-                .filter(Column::State.is_in([State::Pending.as_str(), State::Arriving.as_str()]))
-                .filter(Column::ArchivedAt.is_null())
-                .filter(Column::ClaimedBy.is_null())
-                .exec(transaction)
-                .await?;
+/// The content is nowhere any more.
+///
+/// # Errors
+/// [`StoreError::ClaimLost`], and when the database can't be written.
+pub fn lost(store: &Store, claim: Claim, why: &str) -> Result<(), StoreError> {
+    let given = [(Column::Place, Place::Nowhere.as_str().into()), (Column::LastError, why.into())];
+    apply_held(store, &transition::LOSE, claim, &given)
+}
+
+/// The file is to have another name where it belongs.
+///
+/// # Errors
+/// [`StoreError::ClaimLost`], and when the database can't be written.
+pub fn rename_target(store: &Store, claim: Claim, archive_name: &str) -> Result<(), StoreError> {
+    apply_held(store, &transition::RENAME_TARGET, claim, &[(Column::ArchiveName, archive_name.into())])
+}
+
+/// A move failed; it is tried again after a wait that grows with the attempts.
+///
+/// # Errors
+/// [`StoreError::ClaimLost`], and when the database can't be written.
+pub fn move_failed(store: &Store, entry: &Entry, why: &str) -> Result<(), StoreError> {
+    let wait = not_before(store, backoff(entry.attempts).min(LONGEST_BACKOFF))?;
+    let given = [(Column::LastError, why.into()), (Column::NotBefore, wait)];
+    apply_held(store, &transition::MOVE_FAILED, entry.claim(), &given)
+}
+
+/// The bytes are no longer those that were discovered, and the file lies under its delivered name again: the next scan
+/// fixes them anew.
+///
+/// # Errors
+/// [`StoreError::ClaimLost`], and when the database can't be written.
+pub fn changed(store: &Store, claim: Claim, why: &str) -> Result<(), StoreError> {
+    let given = [(Column::Place, Place::Inbox.as_str().into()), (Column::LastError, why.into())];
+    apply_held(store, &transition::CHANGE, claim, &given)
+}
+
+/// A held file lies under its delivered name again, as it was discovered.
+///
+/// # Errors
+/// [`StoreError::ClaimLost`], and when the database can't be written.
+pub fn handed_back(store: &Store, claim: Claim) -> Result<(), StoreError> {
+    apply_held(store, &transition::HAND_BACK, claim, &[(Column::Place, Place::Inbox.as_str().into())])
+}
+
+/// The same where another file has the delivered name: it stays held, as it is now.
+///
+/// # Errors
+/// [`StoreError::ClaimLost`], and when the database can't be written.
+pub fn changed_and_held(
+    store: &Store,
+    claim: Claim,
+    why: &str,
+    now: &crate::source::Fixed,
+    lies: &Whereabouts,
+) -> Result<(), StoreError> {
+    let mut given: Vec<(Column, Value)> = vec![
+        (Column::Sha256, now.sha256.clone().into()),
+        (Column::Size, now.stamp.size.into()),
+        (Column::ModifiedAt, super::entries::time(now.stamp).into()),
+        (Column::LastError, why.into()),
+    ];
+    given.extend(lies.given());
+    apply_held(store, &transition::CHANGE_HELD, claim, &given)
+}
+
+/// The attempt failed: the file is let go, and taken again after a wait that doubles each time; `failed` in the end, with
+/// the claim kept until it lies under its delivered name again. Says whether it is given up.
+///
+/// # Errors
+/// [`StoreError::ClaimLost`], and when the database can't be written.
+pub fn attempt_failed(store: &Store, entry: &Entry, why: &str, lies: &Whereabouts) -> Result<bool, StoreError> {
+    let mut given: Vec<(Column, Value)> = lies.given().to_vec();
+    if entry.attempts >= MAX_ATTEMPTS {
+        given.push((Column::LastError, format!("given up after {} attempts: {why}", entry.attempts).into()));
+        apply_held(store, &transition::GIVE_UP, entry.claim(), &given)?;
+        return Ok(true);
+    }
+    given.push((Column::LastError, why.into()));
+    given.push((Column::NotBefore, not_before(store, backoff(entry.attempts))?));
+    apply_held(store, &transition::RETRY_LATER, entry.claim(), &given)?;
+    Ok(false)
+}
+
+/// The last attempts began and never ended. The claim is kept until the file lies under its delivered name again.
+///
+/// # Errors
+/// [`StoreError::ClaimLost`], and when the database can't be written.
+pub fn expired(store: &Store, entry: &Entry, lies: &Whereabouts) -> Result<(), StoreError> {
+    let last = entry.last_error.as_ref().map(|error| format!("; before that: {error}")).unwrap_or_default();
+    let why = format!(
+        "given up after {MAX_ATTEMPTS} attempts that ended without a word: the program was killed, or ran out of \
+         memory{last}"
+    );
+    let mut given: Vec<(Column, Value)> = vec![(Column::LastError, why.into())];
+    given.extend(lies.given());
+    apply_held(store, &transition::EXPIRE, entry.claim(), &given)
+}
+
+/// The file is gone.
+///
+/// # Errors
+/// [`StoreError::ClaimLost`], and when the database can't be written.
+pub fn vanished(store: &Store, claim: Claim, why: &str) -> Result<(), StoreError> {
+    let given = [(Column::Place, Place::Nowhere.as_str().into()), (Column::LastError, why.into())];
+    apply_held(store, &transition::VANISH, claim, &given)
+}
+
+/// Lets go of a claim; the attempt does not count.
+///
+/// # Errors
+/// [`StoreError::ClaimLost`], and when the database can't be written.
+pub fn release(store: &Store, claim: Claim, lies: &Whereabouts) -> Result<(), StoreError> {
+    apply_held(store, &transition::RELEASE, claim, &lies.given())
+}
+
+/// Frees what `worker`, which has nothing in hand when it calls, could not let go of while the database was away.
+///
+/// # Errors
+/// When the database can't be written.
+pub fn release_all(store: &Store, worker: &Worker) -> Result<(), StoreError> {
+    let statements = [&transition::FREE, &transition::FREE_CLOSED]
+        .map(|transition| transition.statement(Of::Worker(worker.id), &[], store.dialect()));
+    store.write(async |session| {
+        for statement in &statements {
+            session.change(statement).await?;
         }
         Ok(())
     })
 }
 
-fn active(r: &Registration, now: DateTime<Utc>) -> ActiveModel {
-    let state = if r.sha256.is_some() { State::Pending } else { State::Arriving };
-    ActiveModel {
-        source: Set(r.candidate.source.clone()),
-        size: Set(r.candidate.stamp.size),
-        modified_at: Set(time(r.candidate.stamp)),
-        sha256: Set(r.sha256.clone()),
-        state: Set(state.as_str().to_owned()),
-        attempts: Set(0),
-        last_error: Set(None),
-        discovered_at: Set(now),
-        parent_id: Set(r.parent),
-        validated_at: Set(None),
-        aggregated_at: Set(None),
-        ..Default::default()
-    }
-}
-
-fn time(stamp: Stamp) -> DateTime<Utc> {
-    DateTime::from_timestamp_micros(stamp.modified_at).unwrap_or_default()
-}
-
-impl SourceFile {
-    /// Size and time of the last change, as they were discovered.
-    pub fn stamp(&self) -> Stamp {
-        Stamp { size: self.size, modified_at: self.modified_at.timestamp_micros() }
-    }
-
-    /// The state; an unknown name counts as `failed`.
-    pub fn current(&self) -> State {
-        State::of(&self.state).unwrap_or(State::Failed)
-    }
-
-    /// Name without its folders.
-    pub fn file_name(&self) -> &str {
-        self.source.rsplit('/').next().unwrap_or(&self.source)
-    }
-}
-
-/// Files whose work is done but that have not left `data/`: a move was interrupted.
-///
-/// # Errors
-/// When the database can't be asked.
-pub fn unmoved(store: &Store) -> Result<Vec<SourceFile>, StoreError> {
-    store.read(async |db| {
-        Entity::find()
-            .filter(Column::ArchivedAt.is_null())
-            .filter(Column::State.is_in(["loaded", "duplicate", "rejected"]))
-            .order_by_asc(Column::Id)
-            .all(db)
-            .await
-    })
-}
-
-/// The files have left `data/` (or what lies there now is another).
+/// Takes a failed file up again; says whether it was failed, and in nobody's hand.
 ///
 /// # Errors
 /// When the database can't be written.
-pub fn archived(store: &Store, files: &[SourceFile], now: DateTime<Utc>) -> Result<(), StoreError> {
-    let ids: Vec<i64> = files.iter().map(|file| file.id).collect();
-    if ids.is_empty() {
-        return Ok(());
-    }
-    store.write(async |db| {
-        let gone = ActiveModel { archived_at: Set(Some(now)), ..Default::default() };
-        Entity::update_many().set(gone).filter(Column::Id.is_in(ids)).exec(db).await.map(|_| ())
-    })
+pub fn retry(store: &Store, entry: &Entry) -> Result<bool, StoreError> {
+    let of = Of::Free { id: entry.id, claim_no: entry.claim_no };
+    let statement = transition::RETRY.statement(of, &[], store.dialect());
+    Ok(store.write(async |session| session.change(&statement).await)? == 1)
 }
 
-/// The file is set aside as `duplicate` or `rejected`: what earlier steps stored of it goes with the same commit.
-///
-/// # Errors
-/// When the database can't be written.
-pub fn mark_aside(store: &Store, file: &SourceFile, worker: &str, state: State, why: &str) -> Result<(), StoreError> {
-    store.write(async |transaction| {
-        let aside = ActiveModel {
-            state: Set(state.as_str().to_owned()),
-            last_error: Set(Some(why.to_owned())),
-            claimed_by: Set(None),
-            lease_until: Set(None),
-            contract_hash: Set(None),
-            rows_total: Set(None),
-            rows_rejected: Set(None),
-            validated_at: Set(None),
-            aggregated_at: Set(None),
-            ..Default::default()
-        };
-        Entity::update_many()
-            .set(aside)
-            .filter(Column::Id.eq(file.id))
-            .filter(Column::ClaimedBy.eq(worker))
-            .exec(transaction)
-            .await?;
-        let sql = "DELETE FROM file_aggregates WHERE file_id = $1";
-        let delete = Statement::from_sql_and_values(transaction.get_database_backend(), sql, [file.id.into()]);
-        transaction.execute_raw(delete).await?;
-        Ok(())
-    })
+/// The transition by which a loaded file is taken out, as SQL.
+pub fn unload_statement(store: &Store, entry: &Entry, again: bool, why: &str) -> String {
+    let transition = if again { &transition::UNLOAD_AGAIN } else { &transition::UNLOAD };
+    let of = Of::Free { id: entry.id, claim_no: entry.claim_no };
+    transition.statement(of, &[(Column::LastError, why.into())], store.dialect())
 }
 
-/// The file's bytes are no longer those that were discovered: the next scan fixes them anew.
-///
-/// # Errors
-/// When the database can't be written.
-pub fn send_back(store: &Store, id: i64, why: &str) -> Result<(), StoreError> {
-    let back = ActiveModel {
-        state: Set(State::Pending.as_str().to_owned()),
-        sha256: Set(None),
-        last_error: Set(Some(why.to_owned())),
-        claimed_by: Set(None),
-        lease_until: Set(None),
-        ..Default::default()
-    };
-    update(store, id, back)
+fn backoff(attempts: i32) -> Duration {
+    BACKOFF * 2u32.saturating_pow(attempts.clamp(1, 12) as u32 - 1)
 }
 
-/// The file is set aside as `failed`. With `gone`, its name is free for another.
-///
-/// # Errors
-/// When the database can't be written.
-pub fn give_up(store: &Store, id: i64, why: &str, gone: Option<DateTime<Utc>>) -> Result<(), StoreError> {
-    let failed = ActiveModel {
-        state: Set(State::Failed.as_str().to_owned()),
-        last_error: Set(Some(why.to_owned())),
-        claimed_by: Set(None),
-        lease_until: Set(None),
-        archived_at: Set(gone),
-        ..Default::default()
-    };
-    update(store, id, failed)
-}
-
-/// The attempt failed: the file is let go, and taken again after a wait that doubles each time; `failed` in the end.
-///
-/// # Errors
-/// When the database can't be written.
-pub fn retry_later(store: &Store, file: &SourceFile, why: &str, now: DateTime<Utc>) -> Result<(), StoreError> {
-    let attempts = file.attempts + 1;
-    if attempts >= MAX_ATTEMPTS {
-        return give_up(store, file.id, &format!("given up after {attempts} attempts: {why}"), None);
-    }
-    let wait = BACKOFF * 2u32.saturating_pow(file.attempts.max(0) as u32);
-    let later = ActiveModel {
-        attempts: Set(attempts),
-        last_error: Set(Some(why.to_owned())),
-        claimed_by: Set(None),
-        lease_until: Set(Some(now + wait)),
-        ..Default::default()
-    };
-    update(store, file.id, later)
-}
-
-/// Lets go of the claims that `worker` still has on `files`, changing nothing else.
-///
-/// # Errors
-/// When the database can't be written.
-pub fn release(store: &Store, files: &[SourceFile], worker: &str) -> Result<(), StoreError> {
-    let ids: Vec<i64> = files.iter().map(|file| file.id).collect();
-    let free = ActiveModel { claimed_by: Set(None), lease_until: Set(None), ..Default::default() };
-    store.write(async |db| {
-        Entity::update_many()
-            .set(free)
-            .filter(Column::Id.is_in(ids))
-            .filter(Column::ClaimedBy.eq(worker))
-            .exec(db)
-            .await
-            .map(|_| ())
-    })
-}
-
-fn update(store: &Store, id: i64, change: ActiveModel) -> Result<(), StoreError> {
-    store.write(async |db| Entity::update_many().set(change).filter(Column::Id.eq(id)).exec(db).await.map(|_| ()))
-}
-
-/// Files that wait for a step, `arriving` ones not counted.
-///
-/// # Errors
-/// When the database can't be asked.
-pub fn open_files(store: &Store) -> Result<u64, StoreError> {
-    let open = [State::Pending, State::Validated, State::Aggregated].map(State::as_str);
-    store.read(async |db| Entity::find().filter(Column::State.is_in(open)).count(db).await)
-}
-
-/// Number of files by state.
-///
-/// # Errors
-/// When the database can't be asked.
-pub fn count_by_state(store: &Store) -> Result<Vec<(State, i64)>, StoreError> {
-    let counts: Vec<(String, i64)> = store.read(async |db| {
-        Entity::find()
-            .select_only()
-            .column(Column::State)
-            .column_as(Expr::cust("count(*)"), "n")
-            .filter(Condition::all())
-            .group_by(Column::State)
-            .into_tuple()
-            .all(db)
-            .await
-    })?;
-    Ok(counts.into_iter().filter_map(|(name, n)| Some((State::of(&name)?, n))).collect())
+/// The database's clock and `wait`.
+fn not_before(store: &Store, wait: Duration) -> Result<Value, StoreError> {
+    Ok((store.now()? + wait).into())
 }

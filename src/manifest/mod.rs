@@ -1,24 +1,28 @@
-//! The manifest: which source files there are and how far each has come. The spine of the program.
+//! The manifest: which source files there are, how far each has come, where it lies and who has it in hand. The spine of
+//! the program.
 
 mod claim;
 mod duplicate_content;
 mod entity;
+mod entries;
 mod ledger;
-mod lineage;
 mod overview;
-mod progress;
 mod state;
+mod transition;
+mod worker;
 
-pub use claim::{claim, keep_claim, release_dead, worker_name};
-pub use entity::Model as SourceFile;
-pub use ledger::{
-    Registration, archived, count_by_state, give_up, in_place, mark_aside, open_files, register, release, retry_later,
-    send_back, unmoved,
+pub use claim::{Work, claim};
+pub use duplicate_content::{LoadedContents, Original, loaded_contents};
+pub use entity::{Claim, Model as Entry};
+pub use entries::{
+    Descent, Registration, corrections_of, descent_of, enter_held, entry, held, in_inbox, in_state, loaded_files,
+    open_files, register, seen_gone, take_in_origin,
 };
-
-pub use duplicate_content::{LoadedContents, loaded_contents};
-pub use lineage::{corrections_of, entry, loaded_files, parent_of};
-pub use overview::{LastError, QuietDevice, RowTotals, last_errors, quiet_devices, row_totals};
-
-pub use progress::Progress;
-pub use state::State;
+pub use ledger::{
+    Aside, Progress, Whereabouts, arrived, attempt_failed, changed, changed_and_held, expired, handed_back, lost,
+    move_failed, release, release_all, rename_target, retry, set_aside, unload_statement, vanished,
+};
+pub use overview::{LastError, QuietDevice, RowTotals, count_by_state, last_errors, quiet_devices, row_totals};
+pub use state::{Place, State};
+pub use transition::drawn;
+pub use worker::{Holder, Worker, holders};

@@ -1,13 +1,14 @@
 //! What `status` shows.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use sea_orm::sea_query::Expr;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Statement,
 };
 use serde::Serialize;
 
-use super::entity::Model as SourceFile;
-use super::entity::{Column, Entity};
+use super::entity::{Column, Entity, Model as Entry};
+use super::state::State;
 use crate::store::{Store, StoreError};
 
 /// Rows of all files, by where they went.
@@ -61,7 +62,7 @@ pub fn row_totals(store: &Store) -> Result<RowTotals, StoreError> {
 /// # Errors
 /// When the database can't be asked.
 pub fn last_errors(store: &Store, limit: u64) -> Result<Vec<LastError>, StoreError> {
-    let files: Vec<SourceFile> = store.read(async |db| {
+    let files: Vec<Entry> = store.read(async |db| {
         Entity::find()
             .filter(Column::LastError.is_not_null())
             .filter(Column::State.ne("duplicate"))
@@ -70,7 +71,7 @@ pub fn last_errors(store: &Store, limit: u64) -> Result<Vec<LastError>, StoreErr
             .all(db)
             .await
     })?;
-    let error = |f: SourceFile| LastError { source: f.source, state: f.state, error: f.last_error.unwrap_or_default() };
+    let error = |f: Entry| LastError { source: f.source, state: f.state, error: f.last_error.unwrap_or_default() };
     Ok(files.into_iter().map(error).collect())
 }
 
@@ -109,4 +110,22 @@ pub fn quiet_devices(store: &Store, lag: TimeDelta, limit: u64) -> Result<Vec<Qu
             last_seen: DateTime::from_timestamp_micros(s.micros).unwrap_or_default(),
         })
         .collect())
+}
+
+/// Number of files by state.
+///
+/// # Errors
+/// When the database can't be asked.
+pub fn count_by_state(store: &Store) -> Result<Vec<(State, i64)>, StoreError> {
+    let counts: Vec<(String, i64)> = store.read(async |session| {
+        Entity::find()
+            .select_only()
+            .column(Column::State)
+            .column_as(Expr::cust("count(*)"), "n")
+            .group_by(Column::State)
+            .into_tuple()
+            .all(session)
+            .await
+    })?;
+    Ok(counts.into_iter().filter_map(|(name, n)| Some((State::of(&name)?, n))).collect())
 }

@@ -1,7 +1,7 @@
-//! How far a source file may come.
+//! How far a source file may come, and where it may lie.
 
 /// How far a source file has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
     /// Still being written.
     Arriving,
@@ -17,13 +17,17 @@ pub enum State {
     Duplicate,
     /// Refused whole.
     Rejected,
-    /// Given up.
+    /// Given up after too many attempts.
     Failed,
+    /// Its rows were taken out again.
+    Unloaded,
+    /// Gone before it was read.
+    Vanished,
 }
 
 impl State {
     /// Every state, in order.
-    pub const ALL: [State; 8] = [
+    pub const ALL: [State; 10] = [
         State::Arriving,
         State::Pending,
         State::Validated,
@@ -32,7 +36,11 @@ impl State {
         State::Duplicate,
         State::Rejected,
         State::Failed,
+        State::Unloaded,
+        State::Vanished,
     ];
+    /// Those with work left on them.
+    pub const OPEN: &'static [State] = &[State::Arriving, State::Pending, State::Validated, State::Aggregated];
 
     /// The name in the manifest.
     pub fn as_str(self) -> &'static str {
@@ -45,6 +53,8 @@ impl State {
             State::Duplicate => "duplicate",
             State::Rejected => "rejected",
             State::Failed => "failed",
+            State::Unloaded => "unloaded",
+            State::Vanished => "vanished",
         }
     }
 
@@ -55,7 +65,7 @@ impl State {
 
     /// Whether there is work left on the file.
     pub fn is_open(self) -> bool {
-        matches!(self, State::Arriving | State::Pending | State::Validated | State::Aggregated)
+        State::OPEN.contains(&self)
     }
 
     /// The states in which a file may be taken up to bring it to `self`.
@@ -66,5 +76,51 @@ impl State {
             State::Loaded => &[State::Pending, State::Validated, State::Aggregated],
             _ => &[],
         }
+    }
+
+    /// Where a file of this state belongs. Open ones have no goal: they lie in the inbox, or are held between steps.
+    pub fn goal(self) -> Option<Place> {
+        match self {
+            State::Loaded | State::Duplicate | State::Unloaded => Some(Place::Processed),
+            State::Rejected => Some(Place::Quarantine),
+            State::Failed => Some(Place::Inbox),
+            State::Arriving | State::Pending | State::Validated | State::Aggregated | State::Vanished => None,
+        }
+    }
+}
+
+/// Where a source file lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Place {
+    /// In `data/`, under the name with which it was delivered; while it is claimed, perhaps under its private one.
+    Inbox,
+    /// In `data/`, under its private name.
+    Held,
+    /// In `processed/`.
+    Processed,
+    /// In `quarantine/`, whole.
+    Quarantine,
+    /// Nowhere: it vanished, or was overwritten after its rows were committed.
+    Nowhere,
+}
+
+impl Place {
+    /// Every place.
+    pub const ALL: [Place; 5] = [Place::Inbox, Place::Held, Place::Processed, Place::Quarantine, Place::Nowhere];
+
+    /// The name in the manifest.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Place::Inbox => "inbox",
+            Place::Held => "held",
+            Place::Processed => "processed",
+            Place::Quarantine => "quarantine",
+            Place::Nowhere => "none",
+        }
+    }
+
+    /// The place of that name.
+    pub fn of(name: &str) -> Option<Place> {
+        Place::ALL.into_iter().find(|p| p.as_str() == name)
     }
 }

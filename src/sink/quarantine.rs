@@ -7,45 +7,32 @@ use std::path::{Path, PathBuf};
 use super::row_sink::Sink;
 use crate::error::Error;
 use crate::failpoint;
-use crate::source::{durable_rename, split_name};
+use crate::source::{durable_rename, unfinished_name};
 use iotpipe_core::reading::{Batch, Rejection, Verdict};
 use iotpipe_core::validate::FileRejection;
 
-/// `.tmp` and an identity of 64 bits behind a name.
-const LONGEST_TEMPORARY_ENDING: usize = ".9223372036854775807.tmp".len();
-/// Longest file name that common file systems take, in bytes.
-const MAX_NAME_BYTES: usize = 255;
-
-/// The names in the quarantine that belong to one source file.
+/// The names in the quarantine that belong to one entry's rows.
 #[derive(Debug, Clone)]
 pub struct QuarantineNames {
-    /// `<stem>.<first 12 of sha256>.rejected.csv`.
+    /// What both names begin with, as the manifest records it.
+    pub stem: String,
+    /// `<stem>.rejected.csv`.
     pub rejected: PathBuf,
-    /// `<stem>.<first 12 of sha256>.reasons.csv`.
+    /// `<stem>.reasons.csv`.
     pub reasons: PathBuf,
-    /// `<stem>.<first 12 of sha256>.csv` (or `.csv.gz`, …): the file itself, when it is refused whole.
-    pub refused: PathBuf,
-    /// Identity of the file in the manifest, for temporary names: two files of the same name and content may be in hand
-    /// at once.
-    owner: i64,
+    /// The entry and its claim, for names of unfinished files.
+    owner: (i64, i64),
 }
 
 impl QuarantineNames {
-    /// For the file called `file_name` with this content, whose identity in the manifest is `owner`.
-    pub fn new(folder: &Path, file_name: &str, sha256: &str, owner: i64) -> Self {
-        let (stem, extension) = split_name(file_name);
-        let hash = sha256.get(..12).unwrap_or(sha256);
-        let name = |ending: &str| {
-            // Room is kept for the temporary name, so that a stem of any length can be written.
-            let room =
-                MAX_NAME_BYTES.saturating_sub(hash.len() + ending.len() + ".".len() * 2 + LONGEST_TEMPORARY_ENDING);
-            let mut end = stem.len().min(room);
-            while !stem.is_char_boundary(end) {
-                end -= 1;
-            }
-            folder.join(format!("{}.{hash}{ending}", &stem[..end]))
-        };
-        Self { rejected: name(".rejected.csv"), reasons: name(".reasons.csv"), refused: name(extension), owner }
+    /// Below `folder`, with names that begin with `stem`, written by the entry `id` under its claim `claim_no`.
+    pub fn new(folder: &Path, stem: &str, id: i64, claim_no: i64) -> Self {
+        Self {
+            stem: stem.to_owned(),
+            rejected: folder.join(format!("{stem}.rejected.csv")),
+            reasons: folder.join(format!("{stem}.reasons.csv")),
+            owner: (id, claim_no),
+        }
     }
 
     /// Takes away what an earlier pass left of the file's rows, whole or half-written.
@@ -54,19 +41,36 @@ impl QuarantineNames {
     /// When the quarantine can't be written.
     pub fn remove_rows(&self) -> Result<(), Error> {
         for path in [&self.rejected, &self.reasons] {
-            for path in [path, &self.temporary(path)] {
-                match fs::remove_file(path) {
-                    Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::storage(path)(e)),
-                    _ => {}
-                }
+            remove(path)?;
+        }
+        self.remove_unfinished()
+    }
+
+    /// Takes away what this and earlier claims did not finish writing.
+    fn remove_unfinished(&self) -> Result<(), Error> {
+        let (_, claim_no) = self.owner;
+        for claim_no in claim_no.saturating_sub(16)..=claim_no {
+            for path in [&self.rejected, &self.reasons] {
+                remove(&self.unfinished_of(path, claim_no))?;
             }
         }
         Ok(())
     }
 
     fn temporary(&self, path: &Path) -> PathBuf {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        path.with_file_name(format!(".{name}.{}.tmp", self.owner))
+        self.unfinished_of(path, self.owner.1)
+    }
+
+    fn unfinished_of(&self, path: &Path, claim_no: i64) -> PathBuf {
+        let what = if path == self.rejected { "rejected" } else { "reasons" };
+        path.with_file_name(unfinished_name(self.owner.0, claim_no, what))
+    }
+}
+
+fn remove(path: &Path) -> Result<(), Error> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::storage(path)(e)),
+        _ => Ok(()),
     }
 }
 
@@ -94,8 +98,9 @@ impl QuarantineSink {
     }
 
     fn create(&self) -> Result<OpenFiles, Error> {
+        self.names.remove_unfinished()?;
         let rejected = self.names.temporary(&self.names.rejected);
-        let mut writer = BufWriter::new(File::create(&rejected).map_err(Error::storage(&rejected))?);
+        let mut writer = BufWriter::new(File::create_new(&rejected).map_err(Error::storage(&rejected))?);
         writer.write_all(&self.header).map_err(Error::storage(&rejected))?;
         let reasons = reasons_writer(&self.names)?;
         Ok(OpenFiles { rejected: writer, reasons, next_line: self.header_lines + 1 })
@@ -183,7 +188,7 @@ pub fn write_file_reason(names: &QuarantineNames, refusal: &FileRejection) -> Re
 
 fn reasons_writer(names: &QuarantineNames) -> Result<csv::Writer<File>, Error> {
     let path = &names.reasons;
-    let file = File::create(names.temporary(path)).map_err(Error::storage(path))?;
+    let file = File::create_new(names.temporary(path)).map_err(Error::storage(path))?;
     let mut writer = csv::Writer::from_writer(file);
     writer
         .write_record(["line", "rejected_line", "column", "value", "rule", "message"])

@@ -15,12 +15,12 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// In `quarantine`, since there is room for the same again, hidden and named after this process.
+    /// In `quarantine`, since there is room for the same again, hidden and named after the worker `owner`.
     ///
     /// # Errors
     /// When it can't be made.
-    pub fn new(quarantine: &Path) -> Result<Self, Error> {
-        let folder = quarantine.join(format!(".verify.{}", std::process::id()));
+    pub fn new(quarantine: &Path, owner: i64) -> Result<Self, Error> {
+        let folder = quarantine.join(format!(".verify.{owner}"));
         fs::create_dir_all(&folder).map_err(Error::storage(&folder))?;
         Ok(Self { folder })
     }

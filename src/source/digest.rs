@@ -1,10 +1,21 @@
 //! Hashes of contents.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
+
+use super::stamp::Stamp;
+
+/// A content as it was at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fixed {
+    /// Size and time of the last change.
+    pub stamp: Stamp,
+    /// Hash (hex) of its bytes.
+    pub sha256: String,
+}
 
 /// Lower-case hexadecimal text of `bytes`.
 pub fn hex(bytes: &[u8]) -> String {
@@ -16,13 +27,34 @@ pub fn hex(bytes: &[u8]) -> String {
 /// # Errors
 /// When it can't be read.
 pub fn sha256_of(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
+    copy_hashed(&mut File::open(path)?, &mut io::sink(), u64::MAX)
+}
+
+/// The sha256 (hex) of a file's first `bytes` bytes.
+///
+/// # Errors
+/// When it can't be read.
+pub fn sha256_of_first(path: &Path, bytes: u64) -> io::Result<String> {
+    copy_hashed(&mut File::open(path)?, &mut io::sink(), bytes)
+}
+
+/// Copies at most `bytes` bytes, and gives their sha256 (hex).
+///
+/// # Errors
+/// Those of the reader and the writer.
+pub fn copy_hashed(from: &mut impl Read, to: &mut impl Write, bytes: u64) -> io::Result<String> {
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 1 << 18];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(hex(&hash.finalize())),
-            n => hash.update(&buffer[..n]),
+    let mut left = bytes;
+    while left > 0 {
+        let most = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        let n = from.read(&mut buffer[..most])?;
+        if n == 0 {
+            break;
         }
+        hash.update(&buffer[..n]);
+        to.write_all(&buffer[..n])?;
+        left -= n as u64;
     }
+    Ok(hex(&hash.finalize()))
 }

@@ -6,9 +6,11 @@ mod folder;
 mod stamp;
 
 pub use compression::Compression;
-pub use digest::{hex, sha256_of};
+pub use digest::{Fixed, hex, sha256_of};
 pub use folder::{
-    Arrivals, Candidate, Discovery, archive, archived_under, copy_into, discover, durable_rename, return_to,
-    split_name, sync_folders_of,
+    Arrivals, Candidate, Content, Discovery, MARKER, MAX_NAME_BYTES, OpenForWriting, PlacedFile, Seen, StrayFile,
+    archived_under, copy_into, cut, discover, durable_rename, given_name, ignore_lease_breaks, is_open_for_writing,
+    own_stem, private_name, read_marker, rename_without_overwriting, split_name, sync_folders_of, unfinished_name,
+    write_marker,
 };
-pub use stamp::Stamp;
+pub use stamp::{Stamp, stamp_of};

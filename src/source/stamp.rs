@@ -19,3 +19,11 @@ impl Stamp {
         }
     }
 }
+
+/// Of the file under `path`, links not followed.
+///
+/// # Errors
+/// When it can't be looked at.
+pub fn stamp_of(path: &std::path::Path) -> std::io::Result<Stamp> {
+    std::fs::symlink_metadata(path).map(|metadata| Stamp::of(&metadata))
+}

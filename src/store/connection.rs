@@ -3,12 +3,14 @@
 use std::future::Future;
 use std::path::PathBuf;
 
+use chrono::{DateTime, Utc};
 use sea_orm::{
-    DatabaseConnection, DbErr, SqliteTransactionMode, SqlxPostgresConnector, SqlxSqliteConnector, TransactionOptions,
-    TransactionTrait,
+    ConnectionTrait, DatabaseConnection, DbErr, SqliteTransactionMode, SqlxPostgresConnector, SqlxSqliteConnector,
+    TransactionOptions, TransactionTrait,
 };
 use tokio::sync::Mutex;
 
+use super::dialect::Dialect;
 use super::error::{Cause, StoreError};
 use super::postgres::connection as postgres;
 use super::postgres::devices::ReservedIds;
@@ -101,9 +103,28 @@ impl Store {
         })
     }
 
-    /// The connection, for work in the background.
-    pub(crate) fn connection(&self) -> DatabaseConnection {
-        self.db.clone()
+    /// The language of its statements.
+    pub fn dialect(&self) -> Dialect {
+        if self.is_embedded() { Dialect::Sqlite } else { Dialect::Postgres }
+    }
+
+    /// The time by the database's clock, to the microsecond. That of an embedded database is this machine's.
+    ///
+    /// # Errors
+    /// When the database can't be asked.
+    pub fn now(&self) -> Result<DateTime<Utc>, StoreError> {
+        if self.is_embedded() {
+            return Ok(DateTime::from_timestamp_micros(Utc::now().timestamp_micros()).unwrap_or_default());
+        }
+        self.read(async |session| {
+            let rows = session.rows("SELECT clock_timestamp()").await?;
+            rows.first().map_or(Ok(Utc::now()), |row| row.try_get_by_index(0))
+        })
+    }
+
+    /// What a task in the background needs to change something.
+    pub(crate) fn background(&self) -> Background {
+        Background(self.db.clone())
     }
 
     /// Runs `task` beside everything else.
@@ -131,5 +152,18 @@ async fn begin(db: &DatabaseConnection, backend: &Backend, mode: SqliteTransacti
             let options = TransactionOptions { sqlite_transaction_mode: Some(mode), ..Default::default() };
             Ok(Session::Sqlite(db.begin_with_options(options).await?))
         }
+    }
+}
+
+/// The database, for a task in the background.
+pub(crate) struct Background(DatabaseConnection);
+
+impl Background {
+    /// Runs one statement by itself, unprepared.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub(crate) async fn change(&self, statement: &str) -> Result<u64, DbErr> {
+        Ok(self.0.execute_unprepared(statement).await?.rows_affected())
     }
 }

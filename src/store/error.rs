@@ -36,7 +36,15 @@ pub enum StoreError {
     /// The schema does not fit the contract.
     #[error("{0}")]
     Schema(String),
-    /// Anything else: full disk, missing rights, a server that shuts down.
+    /// An answer that nobody foresaw: a file may be at fault, or not.
+    #[error("the database at {place} failed: {reason}; nothing of the file in hand was committed")]
+    Unknown {
+        /// Host, port and database, or the path.
+        place: String,
+        /// What was said.
+        reason: String,
+    },
+    /// It can't work for anybody: full disk, missing rights, a server that shuts down.
     #[error("the database at {place} failed: {reason}; nothing of the file in hand was committed")]
     Other {
         /// Host, port and database, or the path.
@@ -98,11 +106,19 @@ impl StoreError {
             },
             Cause::Sqlx(e) => (e.to_string(), sqlx_code(&e)),
             Cause::Rusqlite(e) => {
-                let busy = matches!(
-                    e.sqlite_error_code(),
-                    Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked)
-                );
-                (e.to_string(), if busy { "40001".to_owned() } else { String::new() })
+                use rusqlite::ErrorCode::{
+                    CannotOpen, ConstraintViolation, DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull,
+                    NotADatabase, PermissionDenied, ReadOnly, SystemIoFailure, TooBig,
+                };
+                let code = match e.sqlite_error_code() {
+                    Some(DatabaseBusy | DatabaseLocked) => "40001",
+                    Some(ConstraintViolation | TooBig) => "23000",
+                    Some(DiskFull) => "53100",
+                    Some(SystemIoFailure) => "10",
+                    Some(ReadOnly | PermissionDenied | CannotOpen | NotADatabase | DatabaseCorrupt) => "58000",
+                    _ => "",
+                };
+                (e.to_string(), code.to_owned())
             }
         };
         match code.as_str() {
@@ -122,7 +138,15 @@ impl StoreError {
             code if code.len() == 5 && ["22", "23", "54"].iter().any(|class| code.starts_with(class)) => {
                 StoreError::Data { place, reason }
             }
-            _ => StoreError::Other { place, reason },
+            // Insufficient resources, an operator, the system, missing rights and objects; SQLite's full disk, its file
+            // that can't be opened or is none.
+            code if code.len() == 5
+                && ["53", "55", "57", "58", "42", "3D", "28", "XX"].iter().any(|c| code.starts_with(c)) =>
+            {
+                StoreError::Other { place, reason }
+            }
+            "8" | "11" | "13" | "14" | "23" | "26" => StoreError::Other { place, reason },
+            _ => StoreError::Unknown { place, reason },
         }
     }
 }

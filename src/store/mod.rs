@@ -4,6 +4,7 @@
 
 mod choose;
 mod connection;
+mod dialect;
 mod duplicate;
 pub mod entity;
 mod error;
@@ -17,6 +18,7 @@ mod transaction;
 mod unload;
 
 pub use connection::Store;
+pub use dialect::Dialect;
 pub use duplicate::Earlier;
 pub(crate) use duplicate::set_aside;
 pub use error::StoreError;

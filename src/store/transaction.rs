@@ -40,6 +40,12 @@ pub trait LoadTransaction {
     /// [`StoreError::ClaimLost`] when it changed none: the manifest's row is no longer this worker's.
     fn close_file(&mut self, transition: &str, loaded: bool) -> Result<(), StoreError>;
 
+    /// Runs a statement of the manifest in the same commit.
+    ///
+    /// # Errors
+    /// As for `write`.
+    fn execute(&mut self, statement: &str) -> Result<(), StoreError>;
+
     /// Takes back all that was written since `open_file`; nothing when no file is open.
     ///
     /// # Errors

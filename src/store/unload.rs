@@ -1,6 +1,6 @@
 //! Takes a file's rows and its share of the totals out again.
 
-use sea_orm::{ConnectionTrait, DbErr, Statement};
+use sea_orm::{ConnectionTrait, DbErr};
 
 use super::connection::Store;
 use super::error::StoreError;
@@ -8,7 +8,7 @@ use super::rollup::merged;
 
 impl Store {
     /// Deletes all that `file_id` brought, if it is loaded, and gives the number of its rows; `None` when it is not.
-    /// `mark` is what becomes of the manifest's entry: assignments of an UPDATE with the one parameter `why`.
+    /// `transition` is the manifest's statement, which changes one row where it is.
     ///
     /// The totals that the file had a share in are added up anew from the other files: a smallest or largest value
     /// can't be subtracted. Deleting them first makes a load that adds to the same totals wait, so that neither misses
@@ -16,7 +16,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database is away or busy; nothing has changed then.
-    pub fn unload(&self, file_id: i64, mark: &str, why: &str) -> Result<Option<u64>, StoreError> {
+    pub fn unload(&self, file_id: i64, transition: &str) -> Result<Option<u64>, StoreError> {
         let keys = format!("SELECT device_id, sensor, window_start FROM file_aggregates WHERE file_id = {file_id}");
         let key_is_touched = format!("(device_id, sensor, window_start) IN ({keys})");
         let others = merged(&format!(
@@ -28,9 +28,7 @@ impl Store {
                     CASE WHEN count > 1 THEN sqrt(m2 / (count - 1)) END FROM ({others}) AS f"
         );
         self.write(async |transaction| {
-            let sql = format!("UPDATE manifest SET {mark} WHERE id = {file_id} AND state = 'loaded'");
-            let marked = Statement::from_sql_and_values(transaction.get_database_backend(), sql, [why.into()]);
-            if transaction.execute_raw(marked).await?.rows_affected() != 1 {
+            if transaction.change(transition).await? != 1 {
                 return Ok::<_, DbErr>(None);
             }
             transaction.execute_unprepared(&format!("DELETE FROM sensor_aggregates WHERE {key_is_touched}")).await?;

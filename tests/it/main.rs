@@ -15,6 +15,7 @@ mod disk_full;
 mod duplicates;
 mod foreign;
 mod formats;
+mod help;
 mod hostile;
 mod lifecycle;
 mod running;

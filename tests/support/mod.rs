@@ -163,7 +163,7 @@ impl World {
         self.number("SELECT count(*) FROM iot_raw_data")
     }
 
-    /// The files below `folder`, as paths relative to it, in order.
+    /// The files below `folder`, as paths relative to it, in order; the marker that says whose it is left out.
     pub fn files(&self, folder: &str) -> Vec<String> {
         let mut found = Vec::new();
         walk(&self.path(folder), Path::new(""), &mut found);
@@ -186,7 +186,7 @@ fn walk(folder: &Path, below: &Path, found: &mut Vec<String>) {
         let relative = below.join(entry.file_name());
         if entry.file_type().unwrap().is_dir() {
             walk(&entry.path(), &relative, found);
-        } else {
+        } else if entry.file_name() != ".iotpipe" {
             found.push(relative.to_string_lossy().into_owned());
         }
     }

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::super::stamp::Stamp;
+use super::names::parse_private_name;
 
 /// A file that the pattern takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,11 +24,28 @@ impl Candidate {
     }
 }
 
+/// A file under a private name: in somebody's hand, or left by somebody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StrayFile {
+    /// Path below `data/`.
+    pub source: String,
+    /// Path to open.
+    pub path: PathBuf,
+    /// The entry that the name says.
+    pub id: i64,
+    /// The claim that it says.
+    pub claim_no: i64,
+    /// The delivered name, cut where it was too long.
+    pub delivered: String,
+}
+
 /// What a look at the folder found.
 #[derive(Debug, Default)]
 pub struct Discovery {
     /// Files to take, by source.
     pub candidates: Vec<Candidate>,
+    /// Files under private names.
+    pub strays: Vec<StrayFile>,
     /// What was met and can't be taken, in words.
     pub problems: Vec<String>,
     /// What may surprise, in words.
@@ -40,7 +58,10 @@ pub struct Discovery {
 /// When the folder itself can't be listed.
 pub fn discover(data: &Path, pattern: &glob::Pattern) -> io::Result<Discovery> {
     let mut found = Discovery::default();
-    let hidden = |e: &walkdir::DirEntry| e.depth() > 0 && e.file_name().as_encoded_bytes().starts_with(b".");
+    let hidden = |e: &walkdir::DirEntry| {
+        let name = e.file_name().as_encoded_bytes();
+        e.depth() > 0 && name.starts_with(b".") && (e.file_type().is_dir() || !name.starts_with(b".iotpipe-"))
+    };
     for entry in walkdir::WalkDir::new(data).sort_by_file_name().into_iter().filter_entry(|e| !hidden(e)) {
         let entry = match entry {
             Ok(entry) => entry,
@@ -52,6 +73,10 @@ pub fn discover(data: &Path, pattern: &glob::Pattern) -> io::Result<Discovery> {
             }
         };
         let relative = entry.path().strip_prefix(data).unwrap_or(entry.path());
+        if let Some(stray) = stray(&entry, relative) {
+            found.strays.push(stray);
+            continue;
+        }
         if entry.depth() == 0 || !taken(relative, pattern) {
             continue;
         }
@@ -72,6 +97,13 @@ pub fn discover(data: &Path, pattern: &glob::Pattern) -> io::Result<Discovery> {
         }
     }
     Ok(found)
+}
+
+fn stray(entry: &walkdir::DirEntry, relative: &Path) -> Option<StrayFile> {
+    let (id, claim_no, delivered) = parse_private_name(entry.file_name().to_str()?)?;
+    let source = relative.to_str()?.to_owned();
+    let path = entry.path().to_owned();
+    entry.file_type().is_file().then(|| StrayFile { source, path, id, claim_no, delivered: delivered.to_owned() })
 }
 
 fn taken(relative: &Path, pattern: &glob::Pattern) -> bool {

@@ -236,6 +236,10 @@ impl LoadTransaction for PostgresLoad<'_> {
         Ok(())
     }
 
+    fn execute(&mut self, statement: &str) -> Result<(), StoreError> {
+        self.send(statement)
+    }
+
     fn drop_file(&mut self) -> Result<(), StoreError> {
         if !std::mem::take(&mut self.file_open) {
             return Ok(());

@@ -111,7 +111,7 @@ impl<'a> SqliteLoad<'a> {
 }
 
 impl SqliteLoad<'_> {
-    fn execute(&self, statement: &str) -> Result<(), StoreError> {
+    fn run(&self, statement: &str) -> Result<(), StoreError> {
         self.connection.execute_batch(statement).map_err(|e| StoreError::classify(&self.place, e))
     }
 }
@@ -120,7 +120,7 @@ impl LoadTransaction for SqliteLoad<'_> {
     fn open_file(&mut self, file_id: i64) -> Result<(), StoreError> {
         (self.file_id, self.file_open) = (file_id, true);
         self.device_ids.clear();
-        self.execute("SAVEPOINT file")
+        self.run("SAVEPOINT file")
     }
 
     fn write(&mut self, batch: &mut Batch, devices: &[String]) -> Result<(), StoreError> {
@@ -147,21 +147,25 @@ impl LoadTransaction for SqliteLoad<'_> {
             self.loaded.push(self.file_id);
         }
         self.file_open = false;
-        self.execute("RELEASE file")
+        self.run("RELEASE file")
+    }
+
+    fn execute(&mut self, statement: &str) -> Result<(), StoreError> {
+        self.run(statement)
     }
 
     fn drop_file(&mut self) -> Result<(), StoreError> {
         match std::mem::take(&mut self.file_open) {
-            true => self.execute("ROLLBACK TO file; RELEASE file"),
+            true => self.run("ROLLBACK TO file; RELEASE file"),
             false => Ok(()),
         }
     }
 
     fn commit(self: Box<Self>) -> Result<(), StoreError> {
         if !self.loaded.is_empty() {
-            self.execute(&roll_up(&self.loaded, "min", "max"))?;
+            self.run(&roll_up(&self.loaded, "min", "max"))?;
         }
-        self.execute("COMMIT")
+        self.run("COMMIT")
     }
 }
 

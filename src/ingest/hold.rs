@@ -1,0 +1,280 @@
+//! Carries out what [`next`] decides: takes a file in hand before its pass, and brings it to its place behind the commit.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::context::Context;
+use super::next::{Position, Step, next};
+use crate::error::Error;
+use crate::failpoint;
+use crate::manifest::{self, Claim, Entry, Place, State, Whereabouts, Work};
+use crate::source::{
+    Fixed, OpenForWriting, PlacedFile, is_open_for_writing, own_stem, private_name, sha256_of, stamp_of,
+};
+use crate::store::StoreError;
+
+/// Steps after which a file that goes on changing under the program's hands is left for later.
+const MOST_STEPS: usize = 24;
+
+/// A file that was taken in hand.
+#[derive(Debug, Clone)]
+pub struct HeldFile {
+    /// Where to read it.
+    pub path: PathBuf,
+    /// What the manifest is to say about its place from now on.
+    pub lies: Whereabouts,
+}
+
+/// Takes the file of an open entry in hand: from now on no writer's rename and no other worker can change what the own
+/// private name means.
+///
+/// # Errors
+/// [`Error::Vanished`], [`Error::Changed`] where somebody still writes to it, [`StoreError::ClaimLost`].
+pub fn take(context: &Context<'_>, entry: &Entry) -> Result<HeldFile, Error> {
+    let file = context.placed(entry, None);
+    let position = Position { state: entry.current(), place: entry.lies(), claim_no: entry.claim_no };
+    for _ in 0..MOST_STEPS {
+        let seen = file.locate().map_err(Error::source(&file.at_place))?;
+        let done = match next(position, &seen) {
+            Step::Take => file.take(),
+            Step::TakeOver(claim_no) => file.take_over(claim_no),
+            Step::Read => {
+                let path = file.private();
+                if is_open_for_writing(&path) == OpenForWriting::Yes {
+                    return Err(Error::BeingWritten);
+                }
+                return Ok(HeldFile { path, lies: held_in_place(entry) });
+            }
+            Step::ReadInPlace => {
+                let lies = Whereabouts { place: entry.lies(), name: entry.place_name.clone() };
+                return Ok(HeldFile { path: file.at_place, lies });
+            }
+            Step::Vanish => return Err(Error::Vanished),
+            _ => return Err(Error::Store(StoreError::ClaimLost)),
+        };
+        seen_again(done).map_err(Error::storage(&file.at_place))?;
+    }
+    Err(Error::Changed)
+}
+
+/// Somebody was faster: the next look shows who.
+fn seen_again(done: io::Result<()>) -> io::Result<()> {
+    match done {
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists) => Ok(()),
+        other => other,
+    }
+}
+
+/// Where the manifest is to say that a file lies that is under its private name.
+fn held_in_place(entry: &Entry) -> Whereabouts {
+    match entry.lies() {
+        place @ (Place::Processed | Place::Quarantine) => Whereabouts { place, name: entry.place_name.clone() },
+        _ => Whereabouts { place: Place::Held, name: Some(private_source(entry)) },
+    }
+}
+
+fn private_source(entry: &Entry) -> String {
+    let private = private_name(entry.id, entry.claim_no, entry.file_name());
+    match entry.source.rsplit_once('/') {
+        Some((folder, _)) => format!("{folder}/{private}"),
+        None => private,
+    }
+}
+
+/// Where the file of an entry in hand lies, after an attempt that went wrong wherever it did.
+pub fn whereabouts(context: &Context<'_>, entry: &Entry) -> Whereabouts {
+    let file = context.placed(entry, None);
+    match file.locate() {
+        Ok(seen) if seen.held_as == Some(entry.claim_no) => held_in_place(entry),
+        _ => Whereabouts { place: entry.lies(), name: entry.place_name.clone() },
+    }
+}
+
+/// Gives the file of an open entry back to `data/`, as it is now, and says so in the manifest.
+///
+/// # Errors
+/// [`StoreError::ClaimLost`], and when folder or database can't be written.
+pub fn hand_back_changed(context: &Context<'_>, entry: &Entry, why: &str) -> Result<(), Error> {
+    let file = context.placed(entry, None);
+    if entry.lies() != Place::Inbox && entry.lies() != Place::Held {
+        // An archived file that is no longer what was loaded has no name to go back to.
+        return Ok(manifest::vanished(context.store, entry.claim(), why)?);
+    }
+    match file.hand_back() {
+        Ok(()) => Ok(manifest::changed(context.store, entry.claim(), why)?),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+            let now = fixed(&file.private()).map_err(Error::source(&file.private()))?;
+            Ok(manifest::changed_and_held(context.store, entry.claim(), why, &now, &held_in_place(entry))?)
+        }
+        // It was never taken.
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(manifest::changed(context.store, entry.claim(), why)?),
+        Err(e) => Err(Error::storage(&file.at_place)(e)),
+    }
+}
+
+/// Gives every held file that nobody has in hand back under its delivered name, and lets its entry begin anew: how many
+/// were, and how many were not.
+///
+/// # Errors
+/// When the database can't be asked, or the folder not be written.
+pub fn hand_back_held(context: &Context<'_>) -> Result<(u64, u64), Error> {
+    let (mut released, mut kept) = (0, 0);
+    for entry in manifest::held(context.store, &context.origin)? {
+        let only = Some(entry.id);
+        let work = if entry.current().is_open() { Work::Held } else { Work::Place };
+        let claimed = manifest::claim(context.store, &context.worker, &context.origin, work, only)?;
+        let Some(entry) = claimed.first() else {
+            kept += 1;
+            continue;
+        };
+        if take(context, entry).is_err() || context.placed(entry, None).hand_back().is_err() {
+            manifest::release(context.store, entry.claim(), &whereabouts(context, entry))?;
+            kept += 1;
+            continue;
+        }
+        context.quarantine_names(entry).remove_rows()?;
+        manifest::handed_back(context.store, entry.claim())?;
+        released += 1;
+    }
+    Ok((released, kept))
+}
+
+/// Gives back what a worker took whose claim is lost: the name has its own number, so it is nobody else's.
+pub fn hand_back_lost(context: &Context<'_>, entry: &Entry) {
+    let _ = context.placed(entry, None).hand_back();
+}
+
+fn fixed(path: &Path) -> io::Result<Fixed> {
+    let sha256 = sha256_of(path)?;
+    Ok(Fixed { stamp: stamp_of(path)?, sha256 })
+}
+
+/// Brings the files of closed entries, all in hand, to where they belong. One whose move fails is noted and tried again
+/// later; the others go on.
+///
+/// # Errors
+/// When the database is away or a disk is full: what stands under a private name is found by the next claim.
+pub fn settle_places(context: &Context<'_>, entries: &[Entry]) -> Result<(), Error> {
+    let mut arrived: Vec<(Place, Claim, PathBuf)> = Vec::new();
+    for entry in entries {
+        match settle_place(context, entry) {
+            Ok(Some((place, path))) => arrived.push((place, entry.claim(), path)),
+            Ok(None) | Err(Error::Store(StoreError::ClaimLost)) => {}
+            Err(error) if error.is_of_surroundings() => return Err(error),
+            Err(error) => {
+                context.report_once(&format!("{:?} is not yet in its place: {error}", entry.source));
+                manifest::move_failed(context.store, entry, &error.to_string())?;
+            }
+        }
+    }
+    let paths: Vec<PathBuf> = arrived.iter().map(|(_, _, path)| path.clone()).collect();
+    crate::source::sync_folders_of(&paths)?;
+    failpoint::reach("moved");
+    for place in [Place::Processed, Place::Quarantine, Place::Inbox] {
+        let claims: Vec<Claim> = arrived.iter().filter(|(p, _, _)| *p == place).map(|(_, claim, _)| *claim).collect();
+        manifest::arrived(context.store, &claims, place)?;
+    }
+    failpoint::reach("archived");
+    Ok(())
+}
+
+/// One file; gives its place and path when it is there.
+fn settle_place(context: &Context<'_>, entry: &Entry) -> Result<Option<(Place, PathBuf)>, Error> {
+    let state = entry.current();
+    let Some(goal) = state.goal() else { return Ok(None) };
+    let position = Position { state, place: entry.lies(), claim_no: entry.claim_no };
+    let mut names = target_names(entry, goal);
+    let mut name = entry.archive_name.clone().or_else(|| names.next());
+    for _ in 0..MOST_STEPS {
+        let target = name.as_ref().map(|name| context.folder_of(goal).join(name));
+        let file = context.placed(entry, target.filter(|_| goal != Place::Inbox));
+        let blame = file.target.clone().unwrap_or_else(|| file.at_place.clone());
+        let seen = file.inspect().map_err(Error::placing(&blame))?;
+        let done = match next(position, &seen) {
+            Step::Take => file.take(),
+            Step::TakeOver(claim_no) => file.take_over(claim_no),
+            Step::Copy => file.copy_beside_target(),
+            Step::Publish => file.publish(),
+            Step::Move => file.move_to_target(),
+            Step::Remove => file.remove_private(),
+            Step::HandBack => hand_back_grown(context, entry, &file),
+            Step::RenameTarget => {
+                name = names.next();
+                let Some(next_name) = &name else { return Err(Error::placing(&blame)(all_taken())) };
+                manifest::rename_target(context.store, entry.claim(), next_name)?;
+                Ok(())
+            }
+            Step::Arrive => return Ok(Some((goal, blame))),
+            Step::Lose => {
+                let why = match state {
+                    State::Loaded => "its rows are loaded; its file was overwritten or removed before it was archived",
+                    _ => "its file was overwritten or removed before it was archived",
+                };
+                manifest::lost(context.store, entry.claim(), why)?;
+                return Ok(None);
+            }
+            _ => return Err(Error::Store(StoreError::ClaimLost)),
+        };
+        seen_again(done).map_err(Error::placing(&blame))?;
+    }
+    let restless = io::Error::other("it goes on changing while it is moved");
+    Err(Error::placing(&file_path(context, entry))(restless))
+}
+
+fn file_path(context: &Context<'_>, entry: &Entry) -> PathBuf {
+    context.placed(entry, None).at_place
+}
+
+fn all_taken() -> io::Error {
+    io::Error::new(io::ErrorKind::AlreadyExists, "every name that it may have there is taken by another content")
+}
+
+/// What lies under the private name is more than was loaded, or another file: it was never read, and goes back. Where
+/// its name is taken it becomes an entry of its own, under that entry's private name.
+fn hand_back_grown(context: &Context<'_>, entry: &Entry, file: &PlacedFile) -> io::Result<()> {
+    match file.hand_back() {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && entry.current() != State::Failed => {
+            let private = file.private();
+            let now = fixed(&private)?;
+            let name_of = |id: i64| match entry.source.rsplit_once('/') {
+                Some((folder, _)) => format!("{folder}/{}", private_name(id, 0, entry.file_name())),
+                None => private_name(id, 0, entry.file_name()),
+            };
+            let own = manifest::enter_held(context.store, &entry.origin, &entry.source, &now, name_of)
+                .map_err(io::Error::other)?;
+            crate::source::rename_without_overwriting(
+                &private,
+                &private.with_file_name(private_name(own.id, 0, own.file_name())),
+            )
+        }
+        other => other,
+    }
+}
+
+/// Names for a file below the folder of its goal, the first choice first. In `processed/` it keeps its path where that is
+/// free; in `quarantine/` each entry has a name of its own.
+pub fn target_names(entry: &Entry, goal: Place) -> impl Iterator<Item = String> + use<> {
+    let sha256 = entry.sha256.clone().unwrap_or_default();
+    let (stem, extension) = crate::source::split_name(entry.file_name());
+    let hash = sha256.get(..12).unwrap_or(&sha256).to_owned();
+    let own = own_stem(entry.file_name(), &sha256, entry.id, LONGEST_ENDING);
+    let mut names = Vec::new();
+    match goal {
+        Place::Quarantine => {
+            names.push(format!("{own}{extension}"));
+            names.push(format!("{own}.{}{extension}", entry.claim_no));
+        }
+        _ => {
+            let folder = entry.source.rsplit_once('/').map(|(folder, _)| format!("{folder}/")).unwrap_or_default();
+            names.push(entry.source.clone());
+            let room = crate::source::MAX_NAME_BYTES.saturating_sub(hash.len() + 1 + extension.len());
+            names.push(format!("{folder}{}.{hash}{extension}", crate::source::cut(stem, room)));
+            names.push(format!("{folder}{own}{extension}"));
+            names.push(format!("{folder}{own}.{}{extension}", entry.claim_no));
+        }
+    }
+    names.into_iter()
+}
+
+/// Room for `.<claim>.rejected.csv` behind an entry's own names.
+const LONGEST_ENDING: usize = 48;

@@ -1,0 +1,69 @@
+//! Files under private names that are nobody's: a worker that lost its claim left them, or a database that is gone. What
+//! they hold was delivered once, so they go back to where they came from.
+
+use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, SystemTime};
+
+use super::context::Context;
+use crate::error::Error;
+use crate::manifest::{self, Entry};
+use crate::source::{Fixed, StrayFile, private_name, rename_without_overwriting, sha256_of, stamp_of};
+
+/// A file that was renamed more recently than this may be in the hands of somebody whom this database does not know.
+const SETTLED: Duration = Duration::from_secs(120);
+
+/// Gives them back under their delivered names; where one is taken, the file becomes an entry of its own. Says how many.
+///
+/// # Errors
+/// When the database can't be asked, or the folder not be written.
+pub fn take_in_strays(context: &Context<'_>, strays: &[StrayFile]) -> Result<u64, Error> {
+    let mut taken = 0;
+    for stray in strays {
+        let entry = manifest::entry(context.store, stray.id)?.filter(|entry| entry.origin == context.origin);
+        if belongs_to_a_claim(stray, entry.as_ref()) || entry.is_none() && !is_settled(stray) {
+            continue;
+        }
+        taken += 1;
+        let delivered = match &entry {
+            Some(entry) if entry.file_name().starts_with(&stray.delivered) => entry.file_name(),
+            _ => &stray.delivered,
+        };
+        match rename_without_overwriting(&stray.path, &stray.path.with_file_name(delivered)) {
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => enter(context, stray, delivered)?,
+            // Its holder was faster.
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            other => other.map_err(Error::storage(&stray.path))?,
+        }
+    }
+    Ok(taken)
+}
+
+/// Whether a claim, live or to come, knows the name: the entry is at work, or has work left, under this number or a later
+/// one that takes it over.
+fn belongs_to_a_claim(stray: &StrayFile, entry: Option<&Entry>) -> bool {
+    let Some(entry) = entry else { return false };
+    let has_work = entry.current().is_open() || entry.current().goal().is_some_and(|goal| goal != entry.lies());
+    let newest = stray.path.with_file_name(private_name(entry.id, entry.claim_no, entry.file_name()));
+    // Beside the file that the newest claim has in hand, an older name is what its worker took when its claim was lost.
+    has_work && (stray.claim_no >= entry.claim_no || !newest.exists())
+}
+
+fn is_settled(stray: &StrayFile) -> bool {
+    let changed = std::fs::symlink_metadata(&stray.path).ok().and_then(|m| u64::try_from(m.ctime()).ok());
+    let age = changed
+        .and_then(|secs| SystemTime::now().duration_since(SystemTime::UNIX_EPOCH + Duration::from_secs(secs)).ok());
+    age.is_some_and(|age| age > SETTLED)
+}
+
+fn enter(context: &Context<'_>, stray: &StrayFile, delivered: &str) -> Result<(), Error> {
+    let fixed = || Ok(Fixed { stamp: stamp_of(&stray.path)?, sha256: sha256_of(&stray.path)? });
+    let now = fixed().map_err(Error::source(&stray.path))?;
+    let in_folder = |name: &str| match stray.source.rsplit_once('/') {
+        Some((folder, _)) => format!("{folder}/{name}"),
+        None => name.to_owned(),
+    };
+    let name_of = |id: i64| in_folder(&private_name(id, 0, delivered));
+    let entry = manifest::enter_held(context.store, &context.origin, &in_folder(delivered), &now, name_of)?;
+    let own = stray.path.with_file_name(private_name(entry.id, 0, delivered));
+    rename_without_overwriting(&stray.path, &own).map_err(Error::storage(&own))
+}

@@ -1,0 +1,219 @@
+//! Workers: one row per process, with a lease that it renews.
+//!
+//! A claim holds for as long as its worker's lease. The lease keeps two workers from doing the same work; it is never
+//! what correctness rests on: that are the claims' numbers. A process that ended is seen at once by those that would see
+//! it live, in the same boot and process namespace; any other is waited for, a minute at most.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use sea_orm::{ConnectionTrait, DbErr};
+
+use crate::store::{Dialect, Session, Store, StoreError};
+
+/// How long a lease lasts unless it is renewed.
+const LEASE: Duration = Duration::from_secs(60);
+/// How often it is renewed.
+const RENEWAL: Duration = Duration::from_secs(15);
+/// A lease further ahead than this was given by a clock that went wrong, and counts as lapsed.
+const LONGEST_LEASE: Duration = Duration::from_secs(120);
+/// Rows of workers that lapsed this long ago are of no use to anybody.
+const FORGOTTEN: Duration = Duration::from_secs(86_400);
+
+/// Where a process runs, and which of those there it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Process {
+    host: String,
+    /// Names this start of this machine: the same host name, and even the same process id, may be another's.
+    boot: String,
+    pid_ns: String,
+    pid: i64,
+    /// In clock ticks since boot: process ids are used again.
+    start: String,
+}
+
+impl Process {
+    fn own() -> Process {
+        let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default().trim().to_owned();
+        let pid = std::process::id();
+        let pid_ns =
+            std::fs::read_link("/proc/self/ns/pid").map(|p| p.to_string_lossy().into_owned()).unwrap_or_default();
+        Process {
+            host: read("/proc/sys/kernel/hostname"),
+            boot: read("/proc/sys/kernel/random/boot_id"),
+            pid_ns,
+            pid: i64::from(pid),
+            start: start_of(i64::from(pid)).unwrap_or_default(),
+        }
+    }
+
+    /// Whether this process would see `other` if it lived, and sees that it does not.
+    fn sees_the_end_of(&self, other: &Process) -> bool {
+        let same_place = !self.boot.is_empty()
+            && !self.pid_ns.is_empty()
+            && (&self.boot, &self.pid_ns, &self.host) == (&other.boot, &other.pid_ns, &other.host);
+        // Where /proc hides the processes of other users, the own one is seen and theirs are not.
+        same_place && hides_nobody() && start_of(other.pid).is_none_or(|living| living != other.start)
+    }
+}
+
+/// Start time of a living process: the 22nd field of /proc/<pid>/stat (proc(5)).
+fn start_of(pid: i64) -> Option<String> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, after_name) = stat.rsplit_once(')')?;
+    after_name.split_whitespace().nth(19).map(str::to_owned)
+}
+
+/// Whether the first process of the namespace, which is somebody else's where `hidepid` is set, can be seen.
+fn hides_nobody() -> bool {
+    start_of(1).is_some()
+}
+
+/// This process in the database.
+#[derive(Debug, Clone)]
+pub struct Worker {
+    /// Its row.
+    pub id: i64,
+    ended: Arc<AtomicBool>,
+}
+
+impl Worker {
+    /// Enters this process, and takes out those whose end it can see.
+    ///
+    /// # Errors
+    /// When the database can't be written.
+    pub fn enter(store: &Store) -> Result<Worker, StoreError> {
+        let (own, dialect) = (Process::own(), store.dialect());
+        let id = store.write(async |session| {
+            forget_the_dead(session, &own, dialect).await?;
+            let insert = format!(
+                "INSERT INTO worker (host, boot, pid_ns, pid, start, lease_until) VALUES ({}, {}, {}, {}, {}, {})
+                 RETURNING id",
+                dialect.text(&own.host),
+                dialect.text(&own.boot),
+                dialect.text(&own.pid_ns),
+                own.pid,
+                dialect.text(&own.start),
+                dialect.after(LEASE)
+            );
+            let rows = session.rows(insert).await?;
+            rows.first().map_or(Err(DbErr::RecordNotInserted), |row| row.try_get_by_index::<i64>(0))
+        })?;
+        let worker = Worker { id, ended: Arc::default() };
+        worker.keep(store);
+        Ok(worker)
+    }
+
+    /// Renews the lease until [`Worker::leave`].
+    fn keep(&self, store: &Store) {
+        let (renewal, database, ended) = (self.renewal(store.dialect()), store.background(), Arc::clone(&self.ended));
+        store.spawn(async move {
+            loop {
+                tokio::time::sleep(RENEWAL).await;
+                if ended.load(Ordering::Relaxed) {
+                    return;
+                }
+                if let Err(e) = database.change(&renewal).await {
+                    tracing::warn!("the lease could not be renewed: {e}");
+                }
+            }
+        });
+    }
+
+    /// The statement that renews the lease. An embedded database's one writer can't renew it beside its own transaction,
+    /// and nobody can take anything meanwhile; so its commit does.
+    pub fn renewal(&self, dialect: Dialect) -> String {
+        format!("UPDATE worker SET lease_until = {} WHERE id = {}", dialect.after(LEASE), self.id)
+    }
+
+    /// Takes this process out again. Best effort: where the database is away, the lease lapses by itself.
+    pub fn leave(&self, store: &Store) {
+        self.ended.store(true, Ordering::Relaxed);
+        let id = self.id;
+        let _ = store.write(async |session| session.change(&format!("DELETE FROM worker WHERE id = {id}")).await);
+    }
+
+    /// Takes out those whose end can be seen from here: what they had in hand is free at once.
+    ///
+    /// # Errors
+    /// When the database can't be written.
+    pub fn clear_dead(store: &Store) -> Result<(), StoreError> {
+        let (own, dialect) = (Process::own(), store.dialect());
+        store.write(async |session| forget_the_dead(session, &own, dialect).await)
+    }
+}
+
+async fn forget_the_dead(session: &Session, own: &Process, dialect: Dialect) -> Result<(), DbErr> {
+    let mut dead = Vec::new();
+    for row in session.rows("SELECT id, host, boot, pid_ns, pid, start FROM worker").await? {
+        let text = |i: usize| row.try_get_by_index::<String>(i);
+        let process = Process {
+            host: text(1)?,
+            boot: text(2)?,
+            pid_ns: text(3)?,
+            pid: row.try_get_by_index::<i64>(4)?,
+            start: text(5)?,
+        };
+        if own.sees_the_end_of(&process) {
+            dead.push(row.try_get_by_index::<i64>(0)?.to_string());
+        }
+    }
+    let lapsed = lapsed_before(dialect, FORGOTTEN);
+    let dead = if dead.is_empty() { lapsed } else { format!("id IN ({}) OR {lapsed}", dead.join(", ")) };
+    session.execute_unprepared(&format!("DELETE FROM worker WHERE {dead}")).await?;
+    Ok(())
+}
+
+fn lapsed_before(dialect: Dialect, age: Duration) -> String {
+    match dialect {
+        Dialect::Postgres => format!("lease_until < clock_timestamp() - interval '{} seconds'", age.as_secs()),
+        Dialect::Sqlite => {
+            format!("lease_until < strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now', '-{} seconds')", age.as_secs())
+        }
+    }
+}
+
+/// The condition that nobody alive has an entry in hand.
+pub(super) fn is_free(dialect: Dialect) -> String {
+    format!(
+        "(worker_id IS NULL OR worker_id NOT IN (SELECT w.id FROM worker w WHERE w.lease_until > {} AND w.lease_until < {}))",
+        dialect.now(),
+        dialect.after(LONGEST_LEASE)
+    )
+}
+
+/// Somebody who has files in hand.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Holder {
+    /// Host and process id.
+    pub worker: String,
+    /// Files in its hand that are not yet done.
+    pub files: i64,
+    /// Until when its claim holds unless it is renewed.
+    pub until: chrono::DateTime<chrono::Utc>,
+}
+
+/// Who has files of `origin` in hand, other than the worker `own`.
+///
+/// # Errors
+/// When the database can't be asked.
+pub fn holders(store: &Store, own: Option<i64>) -> Result<Vec<Holder>, StoreError> {
+    let dialect = store.dialect();
+    let sql = format!(
+        "SELECT w.host, w.pid, count(*), w.lease_until FROM manifest m JOIN worker w ON w.id = m.worker_id
+         WHERE m.worker_id IS NOT NULL AND w.lease_until > {} AND w.id <> {}
+         GROUP BY w.id, w.host, w.pid, w.lease_until ORDER BY w.id",
+        dialect.now(),
+        own.unwrap_or(0)
+    );
+    store.read(async |session| {
+        let mut holders = Vec::new();
+        for row in session.rows(sql).await? {
+            let (host, pid): (String, i64) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+            let worker = format!("process {pid} on {host}");
+            holders.push(Holder { worker, files: row.try_get_by_index(2)?, until: row.try_get_by_index(3)? });
+        }
+        Ok(holders)
+    })
+}
