@@ -15,7 +15,7 @@ use crate::cli::{Cli, Command, Global};
 use crate::config::{Config, ConfigError};
 use crate::error::Error;
 use crate::ingest::pass::BatchMemory;
-use crate::ingest::{Context, identify};
+use crate::ingest::{Context, Folders, identify};
 use crate::manifest::{self, Worker};
 use crate::source::{Arrivals, ignore_lease_breaks};
 use crate::store::{Store, StoreError};
@@ -28,7 +28,7 @@ pub fn dispatch(cli: Cli) -> Exit {
     match run_command(cli, printer) {
         Ok(exit) => exit,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            printer.error(&format!("{error:#}"));
             exit_of(&error)
         }
     }
@@ -38,6 +38,7 @@ fn exit_of(error: &anyhow::Error) -> Exit {
     let never = error.downcast_ref::<ConfigError>().is_some()
         || matches!(error.downcast_ref::<StoreError>(), Some(StoreError::Url | StoreError::Schema(_)))
         || matches!(error.downcast_ref::<Error>(), Some(Error::Store(StoreError::Url | StoreError::Schema(_))))
+        || error.downcast_ref::<Folders>().is_some()
         || error.downcast_ref::<loaded::NotLoaded>().is_some()
         || error.downcast_ref::<init::Exists>().is_some();
     if never { Exit::Never } else { Exit::TryAgain }
@@ -61,6 +62,9 @@ fn run_command(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
     }
     bring_schema_up_to_date(&config, &store)?;
     ignore_lease_breaks();
+    if let Command::Status = command {
+        return status::run(&store, printer);
+    }
     if let Command::Adopt = command {
         return adopt::run(&config, &store, printer);
     }
@@ -97,7 +101,6 @@ fn run_command(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
 
 fn carry_out(context: &Context<'_>, command: Command, started: Instant) -> anyhow::Result<Exit> {
     let (strict, summary) = match command {
-        Command::Status => return status::run(context),
         Command::Verify { files } => return verify::run(context, &files),
         Command::Replay { file } => return replay::run(context, &file),
         Command::Unload { file, again } => return unload::run(context, &file, again),
@@ -109,7 +112,9 @@ fn carry_out(context: &Context<'_>, command: Command, started: Instant) -> anyho
         Command::Run(args) => (args.step.strict, run::run(context)),
         Command::Retry { files } => return retry::run(context, &files),
         Command::Release => return release::run(context),
-        Command::Init { .. } | Command::Adopt | Command::Migrate | Command::Generate(_) => return Ok(Exit::Done),
+        Command::Init { .. } | Command::Adopt | Command::Status | Command::Migrate | Command::Generate(_) => {
+            return Ok(Exit::Done);
+        }
     };
     Ok(conclude(summary?, started, strict, context.printer))
 }

@@ -4,8 +4,9 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::exit::Exit;
-use crate::ingest::Context;
 use crate::manifest::{self, State};
+use crate::store::Store;
+use crate::terminal::Printer;
 
 /// A device is quiet when it lags this far behind the latest reading of all.
 const QUIET_AFTER: chrono::TimeDelta = chrono::TimeDelta::hours(1);
@@ -21,17 +22,17 @@ struct Status {
     quiet_devices: Vec<manifest::QuietDevice>,
 }
 
-pub fn run(context: &Context<'_>) -> anyhow::Result<Exit> {
-    let counts = manifest::count_by_state(context.store)?;
+pub fn run(store: &Store, printer: Printer) -> anyhow::Result<Exit> {
+    let counts = manifest::count_by_state(store)?;
     let status = Status {
         step: "status",
         files: counts.iter().map(|(state, n)| (state.as_str(), *n)).collect(),
-        rows: manifest::row_totals(context.store)?,
-        last_errors: manifest::last_errors(context.store, SHOWN)?,
-        quiet_devices: manifest::quiet_devices(context.store, QUIET_AFTER, SHOWN)?,
+        rows: manifest::row_totals(store)?,
+        last_errors: manifest::last_errors(store, SHOWN)?,
+        quiet_devices: manifest::quiet_devices(store, QUIET_AFTER, SHOWN)?,
     };
-    context.printer.show(&text(&status, context.store.place()));
-    context.printer.result(&status);
+    printer.show(&text(&status, store.place()));
+    printer.result(&status);
     Ok(Exit::Done)
 }
 

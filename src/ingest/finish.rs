@@ -2,10 +2,11 @@
 
 use super::context::Context;
 use super::group::{Outcome, Outcomes};
-use super::hold::{hand_back_changed, hand_back_lost, settle_places, take, target_names, whereabouts};
+use super::hold::{hand_back_changed, hand_back_lost, settle_places, take, whereabouts};
+use super::target::closed_as;
 use crate::error::{Error, Policy};
 use crate::failpoint;
-use crate::manifest::{self, Aside, Entry, Original, Place, State, Whereabouts};
+use crate::manifest::{self, Aside, Entry, Original, State};
 use crate::sink::write_file_reason;
 use crate::store::StoreError;
 use crate::terminal::Summary;
@@ -53,18 +54,6 @@ fn count(summary: &mut Summary, tally: &Tally, target: State) {
     summary.imperfect |= tally.rejected + tally.differing > 0;
 }
 
-/// The entry as the commit left it.
-pub(super) fn closed_as(entry: &Entry, state: State, lies: &Whereabouts) -> Entry {
-    let goal = state.goal().unwrap_or(Place::Processed);
-    Entry {
-        state: state.as_str().to_owned(),
-        place: lies.place.as_str().to_owned(),
-        place_name: lies.name.clone(),
-        archive_name: if goal == Place::Inbox { None } else { target_names(entry, goal).next() },
-        ..entry.clone()
-    }
-}
-
 /// Does what the error's policy says; gives the entry where it is closed now and its file has a way to go.
 fn finish_failure(
     context: &Context<'_>,
@@ -84,12 +73,13 @@ fn finish_failure(
         }
         (Policy::HandBack, _) => {
             context.report_once(&format!("{:?}: {why}", entry.source));
-            context.quarantine_names(entry).remove_rows()?;
+            context.forget_rows(entry)?;
             hand_back_changed(context, entry, &why)?;
             Ok(None)
         }
         (Policy::Vanish, _) => {
             context.printer.say(&format!("{:?}: {why}", entry.source));
+            context.forget_rows(entry)?;
             manifest::vanished(context.store, entry.claim(), &why)?;
             (summary.failed, summary.retry) = (summary.failed + 1, true);
             Ok(None)
@@ -100,6 +90,9 @@ fn finish_failure(
             (summary.failed, summary.retry) = (summary.failed + 1, true);
             let lies = whereabouts(context, entry);
             let given_up = manifest::attempt_failed(context.store, entry, &why, &lies)?;
+            if given_up {
+                context.forget_rows(entry)?;
+            }
             Ok(given_up.then(|| closed_as(entry, State::Failed, &lies)))
         }
         (Policy::Release, _) => {
@@ -140,9 +133,7 @@ fn set_aside_duplicate(
     }
     failpoint::reach("aside-marked");
     // An earlier pass may have written its rows, before the other was loaded.
-    if entry.quarantine_name.is_some() {
-        context.quarantine_names(entry).remove_rows()?;
-    }
+    context.forget_rows(entry)?;
     summary.files += 1;
     Ok(Some(duplicate))
 }

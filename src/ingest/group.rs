@@ -4,8 +4,9 @@ use std::fs::File;
 use std::sync::atomic::Ordering;
 
 use super::context::Context;
-use super::hold::{HeldFile, take, target_names};
+use super::hold::{HeldFile, take};
 use super::pass::{PassInput, run_pass};
+use super::target::archive_name;
 use crate::error::Error;
 use crate::failpoint;
 use crate::manifest::{self, Entry, Original, Place, Progress, State, Whereabouts};
@@ -150,7 +151,7 @@ impl<'f> Group<'_, 'f> {
         lies: Whereabouts,
     ) -> Result<Outcome, Error> {
         let names = self.context.own_quarantine_names(file);
-        let archive_name = target_names(file, Place::Processed).next();
+        let archive_name = archive_name(file, Place::Processed, &lies);
         let progress = Progress {
             claim: file.claim(),
             state: self.target,

@@ -5,12 +5,11 @@ use std::path::{Path, PathBuf};
 
 use super::context::Context;
 use super::next::{Position, Step, next};
+use super::target::target_names;
 use crate::error::Error;
 use crate::failpoint;
 use crate::manifest::{self, Claim, Entry, Place, State, Whereabouts, Work};
-use crate::source::{
-    Fixed, OpenForWriting, PlacedFile, is_open_for_writing, own_stem, private_name, sha256_of, stamp_of,
-};
+use crate::source::{Fixed, OpenForWriting, PlacedFile, is_open_for_writing, private_name, sha256_of, stamp_of};
 use crate::store::StoreError;
 
 /// Steps after which a file that goes on changing under the program's hands is left for later.
@@ -132,7 +131,7 @@ pub fn hand_back_held(context: &Context<'_>) -> Result<(u64, u64), Error> {
             kept += 1;
             continue;
         }
-        context.quarantine_names(entry).remove_rows()?;
+        context.forget_rows(entry)?;
         manifest::handed_back(context.store, entry.claim())?;
         released += 1;
     }
@@ -250,31 +249,3 @@ fn hand_back_grown(context: &Context<'_>, entry: &Entry, file: &PlacedFile) -> i
         other => other,
     }
 }
-
-/// Names for a file below the folder of its goal, the first choice first. In `processed/` it keeps its path where that is
-/// free; in `quarantine/` each entry has a name of its own.
-pub fn target_names(entry: &Entry, goal: Place) -> impl Iterator<Item = String> + use<> {
-    let sha256 = entry.sha256.clone().unwrap_or_default();
-    let (stem, extension) = crate::source::split_name(entry.file_name());
-    let hash = sha256.get(..12).unwrap_or(&sha256).to_owned();
-    let own = own_stem(entry.file_name(), &sha256, entry.id, LONGEST_ENDING);
-    let mut names = Vec::new();
-    match goal {
-        Place::Quarantine => {
-            names.push(format!("{own}{extension}"));
-            names.push(format!("{own}.{}{extension}", entry.claim_no));
-        }
-        _ => {
-            let folder = entry.source.rsplit_once('/').map(|(folder, _)| format!("{folder}/")).unwrap_or_default();
-            names.push(entry.source.clone());
-            let room = crate::source::MAX_NAME_BYTES.saturating_sub(hash.len() + 1 + extension.len());
-            names.push(format!("{folder}{}.{hash}{extension}", crate::source::cut(stem, room)));
-            names.push(format!("{folder}{own}{extension}"));
-            names.push(format!("{folder}{own}.{}{extension}", entry.claim_no));
-        }
-    }
-    names.into_iter()
-}
-
-/// Room for `.<claim>.rejected.csv` behind an entry's own names.
-const LONGEST_ENDING: usize = 48;

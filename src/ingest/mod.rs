@@ -8,6 +8,7 @@ mod hold;
 mod next;
 pub mod pass;
 mod stray;
+mod target;
 mod work;
 
 pub use context::Context;

@@ -7,7 +7,7 @@ use sea_orm::sea_query::Value;
 
 use super::entity::{Claim, Column, Model as Entry};
 use super::state::{Place, State};
-use super::transition::{self, MAX_ATTEMPTS, Of, Transition};
+use super::transition::{self, MAX_ATTEMPTS, Of, Transition, instant, time_of};
 use super::worker::Worker;
 use crate::store::{Dialect, Store, StoreError};
 
@@ -228,7 +228,7 @@ pub fn changed_and_held(
     let mut given: Vec<(Column, Value)> = vec![
         (Column::Sha256, now.sha256.clone().into()),
         (Column::Size, now.stamp.size.into()),
-        (Column::ModifiedAt, super::entries::time(now.stamp).into()),
+        (Column::ModifiedAt, instant(time_of(now.stamp))),
         (Column::LastError, why.into()),
     ];
     given.extend(lies.given());
@@ -323,5 +323,5 @@ fn backoff(attempts: i32) -> Duration {
 
 /// The database's clock and `wait`.
 fn not_before(store: &Store, wait: Duration) -> Result<Value, StoreError> {
-    Ok((store.now()? + wait).into())
+    Ok(instant(store.now()? + wait))
 }

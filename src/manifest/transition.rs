@@ -7,10 +7,12 @@
 use std::fmt::Write;
 use std::mem::discriminant;
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use sea_orm::sea_query::{Condition, Expr, ExprTrait, PostgresQueryBuilder, Query, SqliteQueryBuilder, Value};
 
 use super::entity::{Claim, Column, Entity};
 use super::state::{Place, State};
+use crate::source::Stamp;
 use crate::store::Dialect;
 
 /// Attempts after which a file is given up.
@@ -302,6 +304,16 @@ impl Transition {
             Dialect::Sqlite => update.to_string(SqliteQueryBuilder),
         }
     }
+}
+
+/// A time as both databases keep it: the texts of SQLite are compared as texts.
+pub(super) fn instant(time: DateTime<Utc>) -> Value {
+    time.to_rfc3339_opts(SecondsFormat::Micros, false).into()
+}
+
+/// When the file of this stamp was last changed.
+pub(super) fn time_of(stamp: Stamp) -> DateTime<Utc> {
+    DateTime::from_timestamp_micros(stamp.modified_at).unwrap_or_default()
 }
 
 /// The table as ARCHITECTURE.md shows it.

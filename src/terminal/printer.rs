@@ -30,6 +30,11 @@ impl Printer {
         }
     }
 
+    /// What went wrong, on stderr, however quiet.
+    pub fn error(&self, line: &str) {
+        let _ = writeln!(std::io::stderr(), "error: {line}");
+    }
+
     /// A result that people asked for, on stdout; for programs, [`Printer::result`] says it.
     pub fn show(&self, text: &str) {
         if self.output == Output::Text {
