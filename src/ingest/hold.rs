@@ -99,7 +99,7 @@ pub fn hand_back_changed(context: &Context<'_>, entry: &Entry, why: &str) -> Res
         // An archived file that is no longer what was loaded has no name to go back to.
         return Ok(manifest::vanished(context.store, entry.claim(), why)?);
     }
-    match file.hand_back() {
+    match hand_back_to_free_name(context, entry, &file) {
         Ok(()) => Ok(manifest::changed(context.store, entry.claim(), why)?),
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
             let now = fixed(&file.private()).map_err(Error::source(&file.private()))?;
@@ -109,6 +109,14 @@ pub fn hand_back_changed(context: &Context<'_>, entry: &Entry, why: &str) -> Res
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(manifest::changed(context.store, entry.claim(), why)?),
         Err(e) => Err(Error::storage(&file.at_place)(e)),
     }
+}
+
+/// Gives the file its delivered name again, unless a file or another entry has it.
+fn hand_back_to_free_name(context: &Context<'_>, entry: &Entry, file: &PlacedFile) -> io::Result<()> {
+    if manifest::is_name_taken(context.store, entry).map_err(io::Error::other)? {
+        return Err(io::ErrorKind::AlreadyExists.into());
+    }
+    file.hand_back()
 }
 
 /// Gives every held file that nobody has in hand back under its delivered name, and lets its entry begin anew: how many
@@ -154,7 +162,7 @@ fn fixed(path: &Path) -> io::Result<Fixed> {
 /// # Errors
 /// When the database is away or a disk is full: what stands under a private name is found by the next claim.
 pub fn settle_places(context: &Context<'_>, entries: &[Entry]) -> Result<(), Error> {
-    let mut arrived: Vec<(Place, Claim, PathBuf)> = Vec::new();
+    let mut arrived: Vec<Arrival> = Vec::new();
     for entry in entries {
         match settle_place(context, entry) {
             Ok(Some((place, path))) => arrived.push((place, entry.claim(), path)),
@@ -169,12 +177,26 @@ pub fn settle_places(context: &Context<'_>, entries: &[Entry]) -> Result<(), Err
     let paths: Vec<PathBuf> = arrived.iter().map(|(_, _, path)| path.clone()).collect();
     crate::source::sync_folders_of(&paths)?;
     failpoint::reach("moved");
-    for place in [Place::Processed, Place::Quarantine, Place::Inbox] {
+    // A name in the inbox may be another entry's by now: each is noted by itself.
+    for (entry, (_, claim, _)) in in_inbox(entries, &arrived) {
+        if let Err(StoreError::Data { reason, .. }) = manifest::arrived(context.store, &[claim], Place::Inbox) {
+            manifest::move_failed(context.store, entry, &format!("its name is taken: {reason}"))?;
+        }
+    }
+    for place in [Place::Processed, Place::Quarantine] {
         let claims: Vec<Claim> = arrived.iter().filter(|(p, _, _)| *p == place).map(|(_, claim, _)| *claim).collect();
         manifest::arrived(context.store, &claims, place)?;
     }
     failpoint::reach("archived");
     Ok(())
+}
+
+type Arrival = (Place, Claim, PathBuf);
+
+fn in_inbox<'e>(entries: &'e [Entry], arrived: &[Arrival]) -> Vec<(&'e Entry, Arrival)> {
+    let entry_of = |arrival: &Arrival| entries.iter().find(|entry| entry.id == arrival.1.id);
+    let in_inbox = arrived.iter().filter(|(place, _, _)| *place == Place::Inbox);
+    in_inbox.filter_map(|arrival| Some((entry_of(arrival)?, arrival.clone()))).collect()
 }
 
 /// One file; gives its place and path when it is there.
@@ -196,6 +218,11 @@ fn settle_place(context: &Context<'_>, entry: &Entry) -> Result<Option<(Place, P
             Step::Publish => file.publish(),
             Step::Move => file.move_to_target(),
             Step::Remove => file.remove_private(),
+            Step::HandBack if goal == Place::Inbox => {
+                // Where its name is another's it stays held, for as long as that takes.
+                hand_back_to_free_name(context, entry, &file).map_err(Error::placing(&file.at_place))?;
+                Ok(())
+            }
             Step::HandBack => hand_back_grown(context, entry, &file),
             Step::RenameTarget => {
                 name = names.next();
@@ -231,8 +258,8 @@ fn all_taken() -> io::Error {
 /// What lies under the private name is more than was loaded, or another file: it was never read, and goes back. Where
 /// its name is taken it becomes an entry of its own, under that entry's private name.
 fn hand_back_grown(context: &Context<'_>, entry: &Entry, file: &PlacedFile) -> io::Result<()> {
-    match file.hand_back() {
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && entry.current() != State::Failed => {
+    match hand_back_to_free_name(context, entry, file) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
             let private = file.private();
             let now = fixed(&private)?;
             let name_of = |id: i64| match entry.source.rsplit_once('/') {

@@ -57,6 +57,24 @@ pub fn in_inbox(store: &Store, origin: &str, sources: &[&str]) -> Result<HashMap
     Ok(found)
 }
 
+/// Whether another entry than `entry` lies in the inbox under its delivered name: the name is that one's then, even while
+/// its file is in hand and nothing is seen under it.
+///
+/// # Errors
+/// When the database can't be asked.
+pub fn is_name_taken(store: &Store, entry: &Entry) -> Result<bool, StoreError> {
+    let others = store.read(async |session| {
+        Entity::find()
+            .filter(Column::Origin.eq(entry.origin.as_str()))
+            .filter(Column::Place.eq(Place::Inbox.as_str()))
+            .filter(Column::Source.eq(entry.source.as_str()))
+            .filter(Column::Id.ne(entry.id))
+            .count(session)
+            .await
+    })?;
+    Ok(others > 0)
+}
+
 /// Writes what `scan` found. An entry that somebody has in hand meanwhile, or has changed, is left to him.
 ///
 /// # Errors

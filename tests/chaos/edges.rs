@@ -16,7 +16,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::storm::number_from;
 use crate::support::assertions::sha256;
-use crate::support::{Db, HEADER, World, eventually, row};
+use crate::support::{Db, HEADER, World, row};
 
 const KILLS_A_STORM: usize = 25;
 /// A kill comes this many milliseconds after the start at the latest.
@@ -176,12 +176,26 @@ impl Storm {
         // A process in a namespace of its own may outlive its parent by a moment.
         std::thread::sleep(Duration::from_millis(50));
         self.world.execute("UPDATE worker SET lease_until = '2000-01-01T00:00:00+00:00'");
-        eventually(Duration::from_secs(120), "the run to be finished", || {
-            self.world.ok(&["retry"]);
+        let started = Instant::now();
+        loop {
+            let retry = self.world.iotpipe(&["retry"]);
             self.world.execute("UPDATE manifest SET not_before = NULL");
-            let pending = self.world.iotpipe(&["run", "--output", "json"]).count("pending");
-            pending == 0 && self.world.files("data").is_empty()
-        });
+            let run = self.world.iotpipe(&["run", "--output", "json"]);
+            if retry.code == 0 && run.count("pending") == 0 && self.world.files("data").is_empty() {
+                return;
+            }
+            let left = "SELECT id, source, state, place, claim_no, worker_id, attempts, last_error FROM manifest
+                        WHERE state NOT IN ('loaded', 'duplicate', 'vanished') OR place NOT IN ('processed', 'none')";
+            assert!(
+                started.elapsed() < Duration::from_secs(60),
+                "not finished: {:#?}\n{:#?}\n{}{}",
+                self.world.files("data"),
+                self.world.lines(left),
+                retry.stderr,
+                run.stderr
+            );
+            std::thread::sleep(Duration::from_millis(200));
+        }
     }
 
     fn count(&self) {

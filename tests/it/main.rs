@@ -19,6 +19,7 @@ mod formats;
 mod help;
 mod hostile;
 mod lifecycle;
+mod pooler;
 mod running;
 mod sample;
 mod sharing;

@@ -2,6 +2,7 @@
 
 pub mod assertions;
 mod csv;
+mod installed;
 mod proxy;
 mod query;
 pub mod server;
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 pub use csv::{HEADER, gzip, row, telemetry, zstd};
+pub use installed::installed;
 pub use proxy::Proxy;
 
 /// Which database a test runs against.
