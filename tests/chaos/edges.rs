@@ -237,7 +237,9 @@ impl Storm {
 fn in_a_namespace(plain: &Command) -> Command {
     let mut command = Command::new("unshare");
     command.args(["--pid", "--fork", "--kill-child", "--mount-proc"]).arg(plain.get_program()).args(plain.get_args());
-    plain.get_current_dir().iter().for_each(|dir| drop(command.current_dir(dir)));
+    if let Some(dir) = plain.get_current_dir() {
+        command.current_dir(dir);
+    }
     for (name, value) in plain.get_envs() {
         match value {
             Some(value) => command.env(name, value),
