@@ -15,7 +15,7 @@ use crate::cli::{Cli, Command, Global};
 use crate::config::{Config, ConfigError};
 use crate::error::Error;
 use crate::ingest::pass::BatchMemory;
-use crate::ingest::{Context, identify};
+use crate::ingest::{Context, Folders, expect_writable, identify, tell_apart};
 use crate::manifest::{self, Worker};
 use crate::source::{Arrivals, ignore_lease_breaks};
 use crate::store::{Store, StoreError};
@@ -36,6 +36,7 @@ pub fn dispatch(cli: Cli) -> Exit {
 
 fn exit_of(error: &anyhow::Error) -> Exit {
     let never = error.downcast_ref::<ConfigError>().is_some()
+        || error.downcast_ref::<Folders>().is_some()
         || matches!(error.downcast_ref::<StoreError>(), Some(StoreError::Url | StoreError::Schema(_)))
         || matches!(error.downcast_ref::<Error>(), Some(Error::Store(StoreError::Url | StoreError::Schema(_))))
         || error.downcast_ref::<loaded::NotLoaded>().is_some()
@@ -52,7 +53,11 @@ fn run_command(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
     if let Command::Generate(args) = &command {
         return generate::run(args, &config, printer);
     }
+    tell_apart(&config.paths)?;
     create_folders(&config)?;
+    if command.takes_files() {
+        expect_writable(&config.paths.data)?;
+    }
     let _logs = telemetry::start(&config.paths.logs, global.log_format, global.verbose, global.quiet);
     let started = Instant::now();
     let store = Store::open(&config.database_url, command.workers())?;
@@ -111,7 +116,12 @@ fn carry_out(context: &Context<'_>, command: Command, started: Instant) -> anyho
         Command::Release => return release::run(context),
         Command::Init { .. } | Command::Adopt | Command::Migrate | Command::Generate(_) => return Ok(Exit::Done),
     };
-    Ok(conclude(summary?, started, strict, context.printer))
+    let summary = summary?;
+    if summary.pending > 0 {
+        let holders = manifest::holders(context.store, &context.origin, context.worker.id).map_err(Error::from)?;
+        holders.iter().for_each(|holder| context.printer.say(&holder.to_string()));
+    }
+    Ok(conclude(summary, started, strict, context.printer))
 }
 
 const DEFAULT_CONFIG: &str = "iotpipe.toml";

@@ -42,29 +42,33 @@ pub struct QuietDevice {
     pub last_seen: DateTime<Utc>,
 }
 
-/// Sums over the loaded files.
+/// Sums over the loaded files of `origin`.
 ///
 /// # Errors
 /// When the database can't be asked.
-pub fn row_totals(store: &Store) -> Result<RowTotals, StoreError> {
-    let sql = "SELECT CAST(coalesce(sum(rows_loaded), 0) AS bigint) AS loaded,
+pub fn row_totals(store: &Store, origin: &str) -> Result<RowTotals, StoreError> {
+    let sql = format!(
+        "SELECT CAST(coalesce(sum(rows_loaded), 0) AS bigint) AS loaded,
                       CAST(coalesce(sum(rows_rejected), 0) AS bigint) AS rejected,
                       CAST(coalesce(sum(rows_duplicate), 0) AS bigint) AS duplicate
-               FROM manifest WHERE state = 'loaded'";
+               FROM manifest WHERE state = 'loaded' AND origin = {}",
+        store.dialect().text(origin)
+    );
     store.read(async |db| {
         let statement = Statement::from_string(db.get_database_backend(), sql);
         Ok(RowTotals::find_by_statement(statement).one(db).await?.unwrap_or_default())
     })
 }
 
-/// The latest files with an error, newest first.
+/// The latest files of `origin` with an error, newest first.
 ///
 /// # Errors
 /// When the database can't be asked.
-pub fn last_errors(store: &Store, limit: u64) -> Result<Vec<LastError>, StoreError> {
+pub fn last_errors(store: &Store, origin: &str, limit: u64) -> Result<Vec<LastError>, StoreError> {
     let files: Vec<Entry> = store.read(async |db| {
         Entity::find()
             .filter(Column::LastError.is_not_null())
+            .filter(Column::Origin.eq(origin))
             .filter(Column::State.ne("duplicate"))
             .order_by_desc(Column::Id)
             .limit(limit)
@@ -112,16 +116,17 @@ pub fn quiet_devices(store: &Store, lag: TimeDelta, limit: u64) -> Result<Vec<Qu
         .collect())
 }
 
-/// Number of files by state.
+/// Number of files of `origin` by state.
 ///
 /// # Errors
 /// When the database can't be asked.
-pub fn count_by_state(store: &Store) -> Result<Vec<(State, i64)>, StoreError> {
+pub fn count_by_state(store: &Store, origin: &str) -> Result<Vec<(State, i64)>, StoreError> {
     let counts: Vec<(String, i64)> = store.read(async |session| {
         Entity::find()
             .select_only()
             .column(Column::State)
             .column_as(Expr::cust("count(*)"), "n")
+            .filter(Column::Origin.eq(origin))
             .group_by(Column::State)
             .into_tuple()
             .all(session)

@@ -6,6 +6,8 @@ mod support;
 
 mod arrival;
 mod bad_input;
+#[cfg(feature = "failpoints")]
+mod claims;
 mod conservation;
 mod contract_errors;
 mod corrections;
@@ -13,11 +15,14 @@ mod database_away;
 mod defects;
 mod disk_full;
 mod duplicates;
+mod folders;
 mod foreign;
 mod formats;
 mod help;
 mod hostile;
 mod lifecycle;
+#[cfg(feature = "failpoints")]
+mod ownership;
 mod running;
 mod sample;
 mod sharing;
