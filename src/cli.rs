@@ -111,6 +111,18 @@ impl Command {
         }
     }
 
+    /// Whether the command takes files in hand, and so renames them in `data/`.
+    pub fn takes_files(&self) -> bool {
+        match self {
+            Command::Init { .. } | Command::Migrate | Command::Generate(_) | Command::Adopt => false,
+            Command::Status | Command::Verify { .. } | Command::Unload { .. } => false,
+            Command::Scan(_) | Command::Validate(_) | Command::Aggregate(_) | Command::Load(_) | Command::Run(_) => {
+                true
+            }
+            Command::Loop { .. } | Command::Replay { .. } | Command::Retry { .. } | Command::Release => true,
+        }
+    }
+
     /// Whether the command sends readings to the database.
     pub fn loads(&self) -> bool {
         matches!(self, Command::Load(_) | Command::Run(_) | Command::Loop { .. } | Command::Replay { .. })

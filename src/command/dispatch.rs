@@ -15,7 +15,7 @@ use crate::cli::{Cli, Command, Global};
 use crate::config::{Config, ConfigError};
 use crate::error::Error;
 use crate::ingest::pass::BatchMemory;
-use crate::ingest::{Context, Folders, identify};
+use crate::ingest::{Context, Folders, expect_writable, identify, tell_apart};
 use crate::manifest::{self, Worker};
 use crate::source::{Arrivals, ignore_lease_breaks};
 use crate::store::{Store, StoreError};
@@ -53,7 +53,11 @@ fn run_command(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
     if let Command::Generate(args) = &command {
         return generate::run(args, &config, printer);
     }
+    tell_apart(&config.paths)?;
     create_folders(&config)?;
+    if command.takes_files() {
+        expect_writable(&config.paths.data)?;
+    }
     let _logs = telemetry::start(&config.paths.logs, global.log_format, global.verbose, global.quiet);
     let started = Instant::now();
     let store = Store::open(&config.database_url, command.workers())?;
@@ -63,7 +67,7 @@ fn run_command(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
     bring_schema_up_to_date(&config, &store)?;
     ignore_lease_breaks();
     if let Command::Status = command {
-        return status::run(&store, printer);
+        return status::run(&config, &store, printer);
     }
     if let Command::Adopt = command {
         return adopt::run(&config, &store, printer);
@@ -116,7 +120,13 @@ fn carry_out(context: &Context<'_>, command: Command, started: Instant) -> anyho
             return Ok(Exit::Done);
         }
     };
-    Ok(conclude(summary?, started, strict, context.printer))
+    let summary = summary?;
+    if summary.pending > 0 {
+        let holders =
+            manifest::holders(context.store, Some(&context.origin), Some(context.worker.id)).map_err(Error::from)?;
+        holders.iter().for_each(|holder| context.printer.say(&holder.to_string()));
+    }
+    Ok(conclude(summary, started, strict, context.printer))
 }
 
 const DEFAULT_CONFIG: &str = "iotpipe.toml";

@@ -4,7 +4,9 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::exit::Exit;
+use crate::config::Config;
 use crate::manifest::{self, State};
+use crate::source::read_marker;
 use crate::store::Store;
 use crate::terminal::Printer;
 
@@ -18,17 +20,22 @@ struct Status {
     step: &'static str,
     files: std::collections::BTreeMap<&'static str, i64>,
     rows: manifest::RowTotals,
+    holders: Vec<manifest::Holder>,
     last_errors: Vec<manifest::LastError>,
     quiet_devices: Vec<manifest::QuietDevice>,
 }
 
-pub fn run(store: &Store, printer: Printer) -> anyhow::Result<Exit> {
-    let counts = manifest::count_by_state(store)?;
+pub fn run(config: &Config, store: &Store, printer: Printer) -> anyhow::Result<Exit> {
+    // Only read: where the folder can't be seen, the files of all folders are shown.
+    let origin = read_marker(&config.paths.data).ok().flatten();
+    let origin = origin.as_deref();
+    let counts = manifest::count_by_state(store, origin)?;
     let status = Status {
         step: "status",
         files: counts.iter().map(|(state, n)| (state.as_str(), *n)).collect(),
-        rows: manifest::row_totals(store)?,
-        last_errors: manifest::last_errors(store, SHOWN)?,
+        rows: manifest::row_totals(store, origin)?,
+        holders: manifest::holders(store, origin, None)?,
+        last_errors: manifest::last_errors(store, origin, SHOWN)?,
         quiet_devices: manifest::quiet_devices(store, QUIET_AFTER, SHOWN)?,
     };
     printer.show(&text(&status, store.place()));
@@ -43,6 +50,7 @@ fn text(status: &Status, place: &str) -> String {
     lines.push(format!("files       {}", if files.is_empty() { "none yet".to_owned() } else { files.join(", ") }));
     let rows = &status.rows;
     lines.push(format!("rows        {} loaded, {} rejected, {} duplicate", rows.loaded, rows.rejected, rows.duplicate));
+    lines.extend(status.holders.iter().map(|holder| format!("in hand     {holder}")));
     for error in &status.last_errors {
         lines.push(format!("{:<11} {:?}: {}", error.state, error.source, error.error));
     }

@@ -90,10 +90,17 @@ impl Context<'_> {
     /// # Errors
     /// When the quarantine can't be written.
     pub fn forget_rows(&self, entry: &Entry) -> Result<(), Error> {
-        let own = self.own_quarantine_names(entry);
-        own.remove_rows()?;
+        self.own_quarantine_names(entry).remove_rows()?;
+        self.forget_earlier_rows(entry)
+    }
+
+    /// The same for what the manifest recorded of it when it had another content.
+    ///
+    /// # Errors
+    /// When the quarantine can't be written.
+    pub fn forget_earlier_rows(&self, entry: &Entry) -> Result<(), Error> {
         match &entry.quarantine_name {
-            Some(stem) if *stem != own.stem => self.quarantine_names(entry).remove_rows(),
+            Some(stem) if *stem != self.own_quarantine_names(entry).stem => self.quarantine_names(entry).remove_rows(),
             _ => Ok(()),
         }
     }

@@ -28,10 +28,16 @@ pub(super) fn finish(
             Ok(Outcome::Reached(tally, lies)) => {
                 tracing::info!(file = entry.source, state = target.as_str(), ?tally, "committed");
                 count(summary, &tally, target);
-                Ok((target == State::Loaded).then(|| closed_as(entry, State::Loaded, &lies)))
+                context
+                    .forget_earlier_rows(entry)
+                    .map(|()| (target == State::Loaded).then(|| closed_as(entry, State::Loaded, &lies)))
             }
             Ok(Outcome::Duplicate(original)) => set_aside_duplicate(context, entry, &original, summary),
             Err(error) => finish_failure(context, entry, error, summary),
+        };
+        let done = match done {
+            Err(error) if error.is_of_one_file() => finish_failure(context, entry, error, summary),
+            done => done,
         };
         match done {
             Ok(entry) => closed.extend(entry),
@@ -73,23 +79,23 @@ fn finish_failure(
         }
         (Policy::HandBack, _) => {
             context.report_once(&format!("{:?}: {why}", entry.source));
-            context.forget_rows(entry)?;
             hand_back_changed(context, entry, &why)?;
+            context.forget_rows(entry)?;
             Ok(None)
         }
         (Policy::Vanish, _) => {
-            context.printer.say(&format!("{:?}: {why}", entry.source));
-            context.forget_rows(entry)?;
             manifest::vanished(context.store, entry.claim(), &why)?;
+            context.forget_rows(entry)?;
+            context.printer.say(&format!("{:?}: {why}", entry.source));
             (summary.failed, summary.retry) = (summary.failed + 1, true);
             Ok(None)
         }
         // Where nobody knows what it was, the file was alone in its transaction: it is blamed, and others go on.
         (Policy::RetryNow | Policy::RetryLater | Policy::RetryAlone, _) => {
-            context.printer.say(&format!("{:?}: {why}", entry.source));
-            (summary.failed, summary.retry) = (summary.failed + 1, true);
             let lies = whereabouts(context, entry);
             let given_up = manifest::attempt_failed(context.store, entry, &why, &lies)?;
+            context.printer.say(&format!("{:?}: {why}", entry.source));
+            (summary.failed, summary.retry) = (summary.failed + 1, true);
             if given_up {
                 context.forget_rows(entry)?;
             }
@@ -104,9 +110,10 @@ fn finish_failure(
 }
 
 fn refuse(context: &Context<'_>, entry: &Entry, refusal: &FileRejection, why: &str) -> Result<Entry, Error> {
+    // The names are the entry's: a worker that lost it may not write there.
+    let lies = take(context, entry)?.lies;
     let names = context.own_quarantine_names(entry);
     write_file_reason(&names, refusal)?;
-    let lies = whereabouts(context, entry);
     let refused = closed_as(entry, State::Rejected, &lies);
     let aside = Aside::Rejected { quarantine_name: &names.stem };
     let archive_name = refused.archive_name.as_deref().unwrap_or_default();

@@ -79,7 +79,7 @@ impl<'f> Group<'_, 'f> {
 
     fn load_one(&self, transaction: &mut dyn LoadTransaction, file: &Entry) -> Result<Outcome, Error> {
         let held = take(self.context, file)?;
-        let mut quarantine = QuarantineSink::new(self.context.own_quarantine_names(file));
+        let mut quarantine = QuarantineSink::new(self.context.own_quarantine_names(file)).while_held(&held.path);
         let mut aggregates = AggregateSink::new(&self.context.config.contract);
         transaction.open_file(file.id)?;
         let mut raw = RawSink { transaction };
@@ -119,7 +119,7 @@ impl<'f> Group<'_, 'f> {
         }
         let held = take(self.context, file)?;
         if self.target == State::Validated {
-            let mut quarantine = QuarantineSink::new(self.context.own_quarantine_names(file));
+            let mut quarantine = QuarantineSink::new(self.context.own_quarantine_names(file)).while_held(&held.path);
             let tally = self.pass_over(file, &held, &mut [&mut quarantine])?;
             return Ok(Prepared::Passed { tally, aggregates: None, held });
         }

@@ -39,6 +39,10 @@ pub fn take(context: &Context<'_>, entry: &Entry) -> Result<HeldFile, Error> {
             Step::TakeOver(claim_no) => file.take_over(claim_no),
             Step::Read => {
                 let path = file.private();
+                // What lies there may be no file any more: a link leads elsewhere, and a pipe keeps its reader waiting.
+                if !std::fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file()) {
+                    return Err(Error::Changed);
+                }
                 if is_open_for_writing(&path) == OpenForWriting::Yes {
                     return Err(Error::BeingWritten);
                 }
@@ -51,7 +55,7 @@ pub fn take(context: &Context<'_>, entry: &Entry) -> Result<HeldFile, Error> {
             Step::Vanish => return Err(Error::Vanished),
             _ => return Err(Error::Store(StoreError::ClaimLost)),
         };
-        seen_again(done).map_err(Error::storage(&file.at_place))?;
+        seen_again(done).map_err(Error::placing(&file.private()))?;
     }
     Err(Error::Changed)
 }
@@ -169,8 +173,12 @@ pub fn settle_places(context: &Context<'_>, entries: &[Entry]) -> Result<(), Err
             Ok(None) | Err(Error::Store(StoreError::ClaimLost)) => {}
             Err(error) if error.is_of_surroundings() => return Err(error),
             Err(error) => {
+                match manifest::move_failed(context.store, entry, &error.to_string()) {
+                    // Another has it in hand now, and that was what went wrong.
+                    Err(StoreError::ClaimLost) => continue,
+                    other => other?,
+                }
                 context.report_once(&format!("{:?} is not yet in its place: {error}", entry.source));
-                manifest::move_failed(context.store, entry, &error.to_string())?;
             }
         }
     }
