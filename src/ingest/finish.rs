@@ -29,7 +29,9 @@ pub(super) fn finish(
                 count(summary, &tally, target);
                 Ok((target == State::Loaded).then(|| closed_as(entry, State::Loaded, &lies)))
             }
-            Ok(Outcome::Duplicate(original)) => set_aside_duplicate(context, entry, &original, summary),
+            // What can't be taken in hand now is a failure as any other's.
+            Ok(Outcome::Duplicate(original)) => set_aside_duplicate(context, entry, &original, summary)
+                .or_else(|error| finish_failure(context, entry, error, summary)),
             Err(error) => finish_failure(context, entry, error, summary),
         };
         match done {
