@@ -32,7 +32,9 @@ pub(super) fn finish(
                     .forget_earlier_rows(entry)
                     .map(|()| (target == State::Loaded).then(|| closed_as(entry, State::Loaded, &lies)))
             }
-            Ok(Outcome::Duplicate(original)) => set_aside_duplicate(context, entry, &original, summary),
+            // What can't be taken in hand now is a failure as any other's.
+            Ok(Outcome::Duplicate(original)) => set_aside_duplicate(context, entry, &original, summary)
+                .or_else(|error| finish_failure(context, entry, error, summary)),
             Err(error) => finish_failure(context, entry, error, summary),
         };
         let done = match done {

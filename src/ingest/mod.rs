@@ -15,5 +15,5 @@ pub use context::Context;
 pub use folders::{Folders, Identity, adopt, expect_writable, identify, tell_apart};
 pub use hold::{hand_back_held, settle_places, whereabouts};
 pub use next::{Position, Step, next};
-pub use stray::take_in_strays;
+pub use stray::{belongs_to_a_claim, take_in_strays};
 pub use work::{bring_claimed_to, bring_files_to, recover};

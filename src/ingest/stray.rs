@@ -5,8 +5,9 @@ use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime};
 
 use super::context::Context;
+use super::next::Position;
 use crate::error::Error;
-use crate::manifest::{self, Entry};
+use crate::manifest::{self, State};
 use crate::source::{Fixed, StrayFile, private_name, rename_without_overwriting, sha256_of, stamp_of};
 
 /// A file that was renamed more recently than this may be in the hands of somebody whom this database does not know.
@@ -20,7 +21,12 @@ pub fn take_in_strays(context: &Context<'_>, strays: &[StrayFile]) -> Result<u64
     let mut taken = 0;
     for stray in strays {
         let entry = manifest::entry(context.store, stray.id)?.filter(|entry| entry.origin == context.origin);
-        if belongs_to_a_claim(stray, entry.as_ref()) || entry.is_none() && !is_settled(stray) {
+        let is_known = entry.as_ref().is_some_and(|entry| {
+            let position = Position { state: entry.current(), place: entry.lies(), claim_no: entry.claim_no };
+            let newest = stray.path.with_file_name(private_name(entry.id, entry.claim_no, entry.file_name()));
+            belongs_to_a_claim(position, stray.claim_no, newest.exists())
+        });
+        if is_known || entry.is_none() && !is_settled(stray) {
             continue;
         }
         taken += 1;
@@ -38,14 +44,14 @@ pub fn take_in_strays(context: &Context<'_>, strays: &[StrayFile]) -> Result<u64
     Ok(taken)
 }
 
-/// Whether a claim, live or to come, knows the name: the entry is at work, or has work left, under this number or a later
-/// one that takes it over.
-fn belongs_to_a_claim(stray: &StrayFile, entry: Option<&Entry>) -> bool {
-    let Some(entry) = entry else { return false };
-    let has_work = entry.current().is_open() || entry.current().goal().is_some_and(|goal| goal != entry.lies());
-    let newest = stray.path.with_file_name(private_name(entry.id, entry.claim_no, entry.file_name()));
+/// Whether a claim, live or to come, knows the private name with the number `claim_no`: the entry is at work, or has work
+/// left, under this number or a later one that takes it over. `newest_exists`: so does its name under its latest claim.
+pub fn belongs_to_a_claim(entry: Position, claim_no: i64, newest_exists: bool) -> bool {
+    // An arriving one was given back, and nobody claims it before a scan has found it under its delivered name.
+    let is_claimed_yet = entry.state.is_open() && entry.state != State::Arriving;
+    let has_work = is_claimed_yet || entry.state.goal().is_some_and(|goal| goal != entry.place);
     // Beside the file that the newest claim has in hand, an older name is what its worker took when its claim was lost.
-    has_work && (stray.claim_no >= entry.claim_no || !newest.exists())
+    has_work && (claim_no >= entry.claim_no || !newest_exists)
 }
 
 fn is_settled(stray: &StrayFile) -> bool {

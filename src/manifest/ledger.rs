@@ -230,6 +230,8 @@ pub fn changed_and_held(
         (Column::Size, now.stamp.size.into()),
         (Column::ModifiedAt, instant(time_of(now.stamp))),
         (Column::LastError, why.into()),
+        // Whoever still writes to it is not asked again at once.
+        (Column::NotBefore, not_before(store, BACKOFF)?),
     ];
     given.extend(lies.given());
     apply_held(store, &transition::CHANGE_HELD, claim, &given)

@@ -8,7 +8,7 @@ mod entries;
 mod ledger;
 mod overview;
 mod state;
-mod transition;
+pub mod transition;
 mod worker;
 
 pub use claim::{Work, claim};

@@ -31,7 +31,7 @@ pub enum By {
 
 /// What a transition does to a column.
 #[derive(Debug, Clone, Copy)]
-pub enum Set {
+pub(super) enum Set {
     /// Empties it.
     Null(Column),
     /// Sets it to a value that is known here.
@@ -62,7 +62,7 @@ pub struct Transition {
     /// Where the file must lie; empty: anywhere.
     pub places: &'static [Place],
     /// What else is set.
-    pub sets: &'static [Set],
+    pub(super) sets: &'static [Set],
 }
 
 const CLOSED: &[State] = &[State::Loaded, State::Duplicate, State::Rejected, State::Failed, State::Unloaded];
@@ -180,8 +180,8 @@ transitions! {
     CHANGE_HELD = Transition {
         name: "changed, held", from: IN_HAND, to: Some(State::Pending), by: By::Holder, places: &[],
         sets: &[Set::Given(Column::Sha256), Set::Given(Column::Size), Set::Given(Column::ModifiedAt), Set::Given(Column::Place),
-                Set::Given(Column::PlaceName), Set::Given(Column::LastError), Set::Null(Column::ValidatedAt),
-                Set::Null(Column::AggregatedAt), RELEASED],
+                Set::Given(Column::PlaceName), Set::Given(Column::LastError), Set::Given(Column::NotBefore),
+                Set::Null(Column::ValidatedAt), Set::Null(Column::AggregatedAt), Set::To(Column::Attempts, 0), RELEASED],
     };
     /// An attempt failed: the file is taken again after a while.
     RETRY_LATER = Transition {
@@ -233,7 +233,7 @@ transitions! {
 
 /// Whose entry a statement is about, and as what it was seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Of<'c> {
+pub(super) enum Of<'c> {
     /// The claims that the caller holds, all of one worker.
     Claims(&'c [Claim]),
     /// Whatever this worker holds.
@@ -248,8 +248,22 @@ pub enum Of<'c> {
 }
 
 impl Transition {
+    /// Whether nobody has the entry in hand afterwards.
+    pub fn frees(&self) -> bool {
+        self.sets.iter().any(|set| matches!(set, Set::Null(Column::WorkerId)))
+    }
+
+    /// The attempts that count afterwards.
+    pub fn attempts_after(&self, attempts: i32) -> i32 {
+        self.sets.iter().fold(attempts, |attempts, set| match set {
+            Set::To(Column::Attempts, n) => *n,
+            Set::Add(Column::Attempts, n) => attempts + n,
+            _ => attempts,
+        })
+    }
+
     /// The one statement, with `given` for the columns that the table leaves to the caller.
-    pub fn statement(&self, of: Of<'_>, given: &[(Column, Value)], dialect: Dialect) -> String {
+    pub(super) fn statement(&self, of: Of<'_>, given: &[(Column, Value)], dialect: Dialect) -> String {
         let mut update = Query::update();
         update.table(Entity);
         if let Some(to) = self.to {

@@ -1,0 +1,154 @@
+//! Behind the commit: `hold::settle_places`, step by step, each as `PlacedFile` carries it out.
+
+use iotpipe::ingest::Step;
+use iotpipe::manifest::transition;
+use iotpipe::manifest::{Place, State};
+use iotpipe::source::Content;
+
+use super::entries::Done;
+use super::files::{Bytes, File, Name, Refusal};
+use super::pass::{taken_from, target};
+use super::scan::{enter_held, name_held};
+use super::worker::{At, Held, Turn, Why};
+use super::world::{Mutant, Rules, World};
+
+const LOOK: At = At::Look(Why::Settle);
+
+pub fn go_on(turn: &mut Turn<'_>) {
+    let (rules, process) = (*turn.rules, turn.process());
+    match turn.worker().at {
+        At::Act(Why::Settle, step) => {
+            act(turn, step);
+            if step != Step::RenameTarget {
+                turn.fault("can't", |_, _| At::MoveFail);
+            }
+        }
+        At::Copying { verified } => {
+            turn.act("ends the copy", move |world, held| end_copy(world, held, verified));
+            turn.fault("can't write the copy", |world, held| end_copy(world, held, false));
+        }
+        At::Moved => turn.act("looks whether it moved as it was", move |world, held| {
+            let Some(name) = target(&rules, held) else { return LOOK };
+            let is_still = world.files.get(name).is_some_and(|file| file.bytes == held.fixed);
+            if !is_still && rules.compare(&world.files, name, held.fixed, false) != Content::Same {
+                let _ = world.files.rename(name, rules.private(held.id, held.no));
+            }
+            LOOK
+        }),
+        At::Unlink => turn.act("unlinks it", move |world, held| {
+            unlink(world, &rules, held);
+            LOOK
+        }),
+        At::GrownTaken => turn.act("enters it as held", move |world, held| {
+            let Some(file) = world.files.get(rules.private(held.id, held.no)) else { return LOOK };
+            match enter_held(world, &rules, process, file.bytes) {
+                Some(new) => At::GrownEntered { new },
+                None => At::MoveFail,
+            }
+        }),
+        At::GrownEntered { new } => turn.act("gives it its private name", move |world, held| {
+            match name_held(world, &rules, rules.private(held.id, held.no), new) {
+                Ok(()) => At::EnteredDone { new, settles: true },
+                Err(_) => At::EnteredGone { new, settles: true },
+            }
+        }),
+        At::Note(place) => turn.state(
+            "notes that it is there",
+            &transition::ARRIVE,
+            move |entry, _| entry.place = place,
+            |done, _| if done == Done::NameTaken { At::Lose } else { At::Idle },
+        ),
+        At::Lose => turn.state(
+            "notes that it is nowhere",
+            &transition::LOSE,
+            |entry, _| entry.place = Place::Nowhere,
+            |_, _| At::Idle,
+        ),
+        At::MoveFail => turn.state("notes that it could not", &transition::MOVE_FAILED, |_, _| {}, |_, _| At::Idle),
+        _ => {}
+    }
+}
+
+fn act(turn: &mut Turn<'_>, step: Step) {
+    let rules = *turn.rules;
+    let held = turn.worker().held;
+    let own = rules.private(held.id, held.no);
+    let copy = Name::Copy(held.id, held.no);
+    match step {
+        Step::Take | Step::TakeOver(_) => turn.act("takes the file", move |world, held| {
+            let _ = world.files.rename(taken_from(&rules, held, step), own);
+            LOOK
+        }),
+        Step::Copy => turn.act("begins a copy", move |world, held| begin_copy(world, &rules, held)),
+        Step::Publish => turn.act("publishes the copy", move |world, held| {
+            let _ = target(&rules, held).map(|name| world.files.rename(copy, name));
+            LOOK
+        }),
+        Step::Move => turn.act("moves it", move |world, held| {
+            match target(&rules, held).map(|name| world.files.rename(own, name)) {
+                Some(Ok(())) => At::Moved,
+                _ => LOOK,
+            }
+        }),
+        Step::Remove => turn.act("compares once more", move |world, held| {
+            let Some(name) = target(&rules, held) else { return LOOK };
+            let same = |name, trusts| rules.compare(&world.files, name, held.fixed, trusts) == Content::Same;
+            let is_safe = same(name, false) && same(own, true);
+            if is_safe || rules.is(Mutant::UnlinkWithoutCompare) { At::Unlink } else { LOOK }
+        }),
+        Step::HandBack => turn.act("gives it back", move |world, held| match world.files.rename(own, Name::Delivered) {
+            // The program looks again some times.
+            Err(Refusal::Exists) if held.state == State::Failed => At::MoveFail,
+            Err(Refusal::Exists) => At::GrownTaken,
+            Err(Refusal::NotFound) | Ok(()) => LOOK,
+        }),
+        Step::RenameTarget => match rules.target(held.state, held.id, held.fixed, held.names) {
+            None => turn.act("has no other name", |_, _| At::MoveFail),
+            Some(_) => turn.state(
+                "takes another name",
+                &transition::RENAME_TARGET,
+                |entry, held| entry.archive = Some(held.names),
+                |done, held| {
+                    held.archive = Some(held.names);
+                    held.names += 1;
+                    if done == Done::Changed { LOOK } else { At::Idle }
+                },
+            ),
+        },
+        // No call of the system: see `after_look`.
+        Step::Arrive | Step::Lose | Step::Read | Step::ReadInPlace | Step::Vanish | Step::Lost => {}
+    }
+}
+
+/// What earlier claims left is removed; the own copy is created, and nobody else's.
+fn begin_copy(world: &mut World, rules: &Rules, held: &Held) -> At {
+    for no in 0..held.no {
+        world.files.remove(Name::Copy(held.id, no));
+    }
+    let copy = Name::Copy(held.id, held.no);
+    match world.files.get(rules.private(held.id, held.no)) {
+        Some(file) if !world.files.has(copy) => {
+            world.files.put(File { name: copy, bytes: Bytes::Part, open: false });
+            At::Copying { verified: rules.begins_with(file.bytes, held.fixed) }
+        }
+        _ => LOOK,
+    }
+}
+
+/// The copy is written and compared; one that is wrong is removed. A newer claim may have removed its name meanwhile.
+fn end_copy(world: &mut World, held: &Held, verified: bool) -> At {
+    let copy = Name::Copy(held.id, held.no);
+    let is_there = world.files.remove(copy).is_some();
+    if is_there && verified {
+        world.files.put(File { name: copy, bytes: held.fixed, open: false });
+    }
+    if verified { LOOK } else { At::MoveFail }
+}
+
+fn unlink(world: &mut World, rules: &Rules, held: &Held) {
+    world.files.remove(Name::Copy(held.id, held.no));
+    let Some(file) = world.files.remove(rules.private(held.id, held.no)) else { return };
+    let is_whole = |other: &&File| !matches!(other.name, Name::Copy(..));
+    let mut others = world.files.iter().filter(is_whole);
+    world.unlinked_wrongly |= !others.any(|other| rules.begins_with(other.bytes, file.bytes));
+}
