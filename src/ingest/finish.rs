@@ -32,12 +32,11 @@ pub(super) fn finish(
                     .forget_earlier_rows(entry)
                     .map(|()| (target == State::Loaded).then(|| closed_as(entry, State::Loaded, &lies)))
             }
-            // What can't be taken in hand now is a failure as any other's.
-            Ok(Outcome::Duplicate(original)) => set_aside_duplicate(context, entry, &original, summary)
-                .or_else(|error| finish_failure(context, entry, error, summary)),
+            Ok(Outcome::Duplicate(original)) => set_aside_duplicate(context, entry, &original, summary),
             Err(error) => finish_failure(context, entry, error, summary),
         };
         let done = match done {
+            // What can't be taken in hand or written now is a failure as any other's.
             Err(error) if error.is_of_one_file() => finish_failure(context, entry, error, summary),
             done => done,
         };

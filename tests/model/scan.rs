@@ -87,12 +87,12 @@ pub fn go_on(turn: &mut Turn<'_>) {
             }
             At::Idle
         }),
-        At::Stray { id, no } => turn.act("gives it back", |world, _| {
-            match world.files.rename(Name::Private(id, no), Name::Delivered) {
+        At::Stray { id, no } => {
+            turn.act("gives it back", |world, _| match world.files.rename(Name::Private(id, no), Name::Delivered) {
                 Err(Refusal::Exists) => At::StrayKept { id, no },
                 Err(Refusal::NotFound) | Ok(()) => At::Idle,
-            }
-        }),
+            })
+        }
         At::StrayKept { id, no } => turn.act("enters it as held", |world, _| {
             let Some(file) = world.files.get(Name::Private(id, no)) else { return At::Idle };
             match enter_held(world, &rules, process, file.bytes) {
@@ -137,10 +137,13 @@ pub fn insert(world: &mut World, entry: Entry) -> Option<u8> {
 /// Enters a file that stays held, in hand until it has its private name.
 pub fn enter_held(world: &mut World, rules: &Rules, process: u8, bytes: Bytes) -> Option<u8> {
     let free = Entry { place: Place::Held, ..Entry::found(bytes, true) };
-    insert(world, match rules.is(Mutant::EnteredUnclaimed) {
-        true => free,
-        false => Entry { claim_no: 1, attempts: 1, holder: Holder::Process(process), ..free },
-    })
+    insert(
+        world,
+        match rules.is(Mutant::EnteredUnclaimed) {
+            true => free,
+            false => Entry { claim_no: 1, attempts: 1, holder: Holder::Process(process), ..free },
+        },
+    )
 }
 
 /// Gives it its private name.

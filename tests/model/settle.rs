@@ -96,12 +96,14 @@ fn act(turn: &mut Turn<'_>, step: Step) {
             let is_safe = same(name, false) && same(own, true);
             if is_safe || rules.is(Mutant::UnlinkWithoutCompare) { At::Unlink } else { LOOK }
         }),
-        Step::HandBack => turn.act("gives it back", move |world, held| match world.files.rename(own, Name::Delivered) {
-            // The program looks again some times.
-            Err(Refusal::Exists) if held.state == State::Failed => At::MoveFail,
-            Err(Refusal::Exists) => At::GrownTaken,
-            Err(Refusal::NotFound) | Ok(()) => LOOK,
-        }),
+        Step::HandBack => {
+            turn.act("gives it back", move |world, held| match world.files.rename(own, Name::Delivered) {
+                // The program looks again some times.
+                Err(Refusal::Exists) if held.state == State::Failed => At::MoveFail,
+                Err(Refusal::Exists) => At::GrownTaken,
+                Err(Refusal::NotFound) | Ok(()) => LOOK,
+            })
+        }
         Step::RenameTarget => match rules.target(held.state, held.id, held.fixed, held.names) {
             None => turn.act("has no other name", |_, _| At::MoveFail),
             Some(_) => turn.state(

@@ -26,17 +26,37 @@ pub enum Why {
 pub enum At {
     Idle,
     /// A scan has listed the delivered file and asked the manifest for its entry.
-    Listed { bytes: Bytes, known: Option<(u8, u8)> },
+    Listed {
+        bytes: Bytes,
+        known: Option<(u8, u8)>,
+    },
     /// It has its hash, or found it changed.
-    Hashed { bytes: Bytes, hashed: bool, known: Option<(u8, u8)> },
+    Hashed {
+        bytes: Bytes,
+        hashed: bool,
+        known: Option<(u8, u8)>,
+    },
     /// A scan found the entry of a name that it did not list.
-    Missed { id: u8, no: u8 },
+    Missed {
+        id: u8,
+        no: u8,
+    },
     /// A scan found a private name that is nobody's.
-    Stray { id: u8, no: u8 },
+    Stray {
+        id: u8,
+        no: u8,
+    },
     /// It could not be given back: the delivered name is taken.
-    StrayKept { id: u8, no: u8 },
+    StrayKept {
+        id: u8,
+        no: u8,
+    },
     /// It has an entry of its own.
-    StrayEntered { id: u8, no: u8, new: u8 },
+    StrayEntered {
+        id: u8,
+        no: u8,
+        new: u8,
+    },
     /// About to ask which contents are loaded.
     Claimed,
     /// About to look where the file is.
@@ -60,21 +80,33 @@ pub enum At {
     Back,
     BackDone,
     BackTaken,
-    Kept { bytes: Bytes },
+    Kept {
+        bytes: Bytes,
+    },
     /// The claim is lost: about to give back what is under its name.
     BackLost,
     /// The first part of a copy is written.
-    Copying { verified: bool },
+    Copying {
+        verified: bool,
+    },
     /// Renamed to its target, not looked at again.
     Moved,
     /// Compared, about to be unlinked.
     Unlink,
     /// To be given back, and its name is taken.
     GrownTaken,
-    GrownEntered { new: u8 },
+    GrownEntered {
+        new: u8,
+    },
     /// What was entered has its name, or is gone: about to let go of it, and to go on settling where that was under way.
-    EnteredDone { new: u8, settles: bool },
-    EnteredGone { new: u8, settles: bool },
+    EnteredDone {
+        new: u8,
+        settles: bool,
+    },
+    EnteredGone {
+        new: u8,
+        settles: bool,
+    },
     Note(Place),
     Lose,
     MoveFail,
