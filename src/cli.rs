@@ -111,6 +111,33 @@ impl Command {
         }
     }
 
+    /// Its name, as it is typed.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Command::Init { .. } => "init",
+            Command::Migrate => "migrate",
+            Command::Scan(_) => "scan",
+            Command::Validate(_) => "validate",
+            Command::Aggregate(_) => "aggregate",
+            Command::Load(_) => "load",
+            Command::Run(_) => "run",
+            Command::Loop { .. } => "loop",
+            Command::Status => "status",
+            Command::Verify { .. } => "verify",
+            Command::Replay { .. } => "replay",
+            Command::Unload { .. } => "unload",
+            Command::Retry { .. } => "retry",
+            Command::Release => "release",
+            Command::Adopt => "adopt",
+            Command::Generate(_) => "generate",
+        }
+    }
+
+    /// Whether somebody waits for its result, so that a stop is no success.
+    pub fn is_asked_for(&self) -> bool {
+        matches!(self, Command::Verify { .. } | Command::Replay { .. } | Command::Unload { .. })
+    }
+
     /// Whether the command takes files in hand, and so renames them in `data/`.
     pub fn takes_files(&self) -> bool {
         match self {

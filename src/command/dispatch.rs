@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use super::exit::{Exit, conclude};
-use super::signals::STOP;
+use super::signals::{Ending, STOP};
 use super::{
     adopt, aggregate, generate, init, load, loaded, migrate, release, replay, retry, run, scan, signals, status,
     unload, validate, verify, watch,
@@ -16,22 +16,32 @@ use crate::config::{Config, ConfigError};
 use crate::error::Error;
 use crate::ingest::pass::BatchMemory;
 use crate::ingest::{Context, Folders, expect_writable, identify, tell_apart};
-use crate::manifest::{self, Worker};
+use crate::manifest::{self, State, Worker};
 use crate::source::{Arrivals, ignore_lease_breaks};
 use crate::store::{Store, StoreError};
 use crate::telemetry;
-use crate::terminal::Printer;
+use crate::terminal::{Printer, Summary};
 
 /// Runs what was asked for, and says on stderr why it could not.
 pub fn dispatch(cli: Cli) -> Exit {
     let printer = Printer::new(cli.global.output, cli.global.quiet);
+    let step = cli.command.name();
     match run_command(cli, printer) {
         Ok(exit) => exit,
         Err(error) => {
             printer.error(&format!("{error:#}"));
+            printer.result(&Failure { summary: Summary::of(step), error: format!("{error:#}") });
             exit_of(&error)
         }
     }
+}
+
+/// What programs read where a command failed.
+#[derive(serde::Serialize)]
+struct Failure {
+    #[serde(flatten)]
+    summary: Summary,
+    error: String,
 }
 
 fn exit_of(error: &anyhow::Error) -> Exit {
@@ -81,7 +91,8 @@ fn run_command(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
     let workers = command.workers();
     let arrivals = matches!(command, Command::Loop { .. }).then(|| Arc::new(Arrivals::new(&config.paths.data)));
     if arrivals.is_none() {
-        signals::stop_on_signals(&store, None)?;
+        let ending = Ending { printer, step: command.name(), code: i32::from(command.is_asked_for()) };
+        signals::stop_on_signals(&store, ending, None)?;
     }
     let to_server = command.loads() && !store.is_embedded();
     let batch_memory = if to_server { BatchMemory::large() } else { BatchMemory::small() };
@@ -120,7 +131,20 @@ fn carry_out(context: &Context<'_>, command: Command, started: Instant) -> anyho
             return Ok(Exit::Done);
         }
     };
-    let summary = summary?;
+    let mut summary = summary?;
+    summary.failed_total = manifest::count_by_state(context.store, Some(&context.origin))?
+        .into_iter()
+        .find_map(|(state, n)| (state == State::Failed).then_some(n.unsigned_abs()))
+        .unwrap_or(0);
+    if summary.failed_total > 0 {
+        let files = if summary.failed_total == 1 {
+            "1 file is".to_owned()
+        } else {
+            format!("{} files are", summary.failed_total)
+        };
+        context.printer.say(&format!("{files} given up: `iotpipe status` says why, `iotpipe retry` takes up again"));
+        summary.imperfect = true;
+    }
     if summary.pending > 0 {
         let holders =
             manifest::holders(context.store, Some(&context.origin), Some(context.worker.id)).map_err(Error::from)?;

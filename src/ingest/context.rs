@@ -99,8 +99,10 @@ impl Context<'_> {
     /// # Errors
     /// When the quarantine can't be written.
     pub fn forget_earlier_rows(&self, entry: &Entry) -> Result<(), Error> {
+        let is_of_first_version = entry.validated_at.is_some() && entry.rows_rejected.is_some_and(|rows| rows > 0);
         match &entry.quarantine_name {
             Some(stem) if *stem != self.own_quarantine_names(entry).stem => self.quarantine_names(entry).remove_rows(),
+            None if is_of_first_version => self.quarantine_names(entry).remove_rows(),
             _ => Ok(()),
         }
     }

@@ -287,13 +287,18 @@ pub fn release(store: &Store, claim: Claim, lies: &Whereabouts) -> Result<(), St
     apply_held(store, &transition::RELEASE, claim, &lies.given())
 }
 
-/// Frees what `worker`, which has nothing in hand when it calls, could not let go of while the database was away.
+/// Frees what `worker`, which has nothing in hand when it calls, could not let go of while the database was away; and
+/// closed files that a worker which is no more had brought to their place without a last word.
 ///
 /// # Errors
 /// When the database can't be written.
 pub fn release_all(store: &Store, worker: &Worker) -> Result<(), StoreError> {
-    let statements = [&transition::FREE, &transition::FREE_CLOSED]
-        .map(|transition| transition.statement(Of::Worker(worker.id), &[], store.dialect()));
+    let (own, dead, dialect) = (Of::Worker(worker.id), Of::Dead, store.dialect());
+    let statements = [
+        transition::FREE.statement(own, &[], dialect),
+        transition::FREE_CLOSED.statement(own, &[], dialect),
+        transition::FREE_CLOSED.statement(dead, &[], dialect),
+    ];
     store.write(async |session| {
         for statement in &statements {
             session.change(statement).await?;

@@ -12,6 +12,7 @@ use sea_orm::sea_query::{Condition, Expr, ExprTrait, PostgresQueryBuilder, Query
 
 use super::entity::{Claim, Column, Entity};
 use super::state::{Place, State};
+use super::worker::is_free;
 use crate::source::Stamp;
 use crate::store::Dialect;
 
@@ -238,6 +239,8 @@ pub(super) enum Of<'c> {
     Claims(&'c [Claim]),
     /// Whatever this worker holds.
     Worker(i64),
+    /// Whatever workers hold that are no more.
+    Dead,
     /// An entry that nobody has in hand, with the claim number that was seen.
     Free {
         /// The entry.
@@ -307,6 +310,7 @@ impl Transition {
                     .add(numbers)
             }
             Of::Worker(worker) => condition.add(Expr::col(Column::WorkerId).eq(worker)),
+            Of::Dead => condition.add(Expr::col(Column::WorkerId).is_not_null()).add(Expr::cust(is_free(dialect))),
             Of::Free { id, claim_no } => condition
                 .add(Expr::col(Column::Id).eq(id))
                 .add(Expr::col(Column::ClaimNo).eq(claim_no))
