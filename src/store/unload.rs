@@ -4,7 +4,7 @@ use sea_orm::{ConnectionTrait, DbErr};
 
 use super::connection::Store;
 use super::error::StoreError;
-use super::rollup::merged;
+use super::rollup::{deviation, merged};
 
 impl Store {
     /// Deletes all that `file_id` brought, if it is loaded, and gives the number of its rows; `None` when it is not.
@@ -24,8 +24,8 @@ impl Store {
         ));
         let totals = format!(
             "INSERT INTO sensor_aggregates (device_id, sensor, window_start, count, min, max, avg, m2, stddev)
-             SELECT device_id, sensor, window_start, count, min, max, mean, m2,
-                    CASE WHEN count > 1 THEN sqrt(m2 / (count - 1)) END FROM ({others}) AS f"
+             SELECT device_id, sensor, window_start, count, min, max, mean, m2, {} FROM ({others}) AS f",
+            deviation("m2", "count")
         );
         self.write(async |transaction| {
             if transaction.change(transition).await? != 1 {

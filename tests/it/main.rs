@@ -13,6 +13,7 @@ mod database_away;
 mod defects;
 mod disk_full;
 mod duplicates;
+mod extremes;
 mod foreign;
 mod formats;
 mod help;

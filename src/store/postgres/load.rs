@@ -303,7 +303,6 @@ async fn insert_aggregates(
     ids: &[i32],
     rows: &[AggregateRow<'_>],
 ) -> Result<(), sqlx::Error> {
-    let all = |value: fn(&AggregateRow<'_>) -> f64| rows.iter().map(value).collect::<Vec<f64>>();
     sqlx::query(
         "INSERT INTO file_aggregates (file_id, device_id, sensor, window_start, count, min, max, mean, m2)
          SELECT $1, * FROM unnest($2::int[], $3::text[], $4::timestamptz[], $5::bigint[], $6::float8[], $7::float8[],
@@ -315,10 +314,10 @@ async fn insert_aggregates(
     .bind(rows.iter().map(|r| r.sensor.to_owned()).collect::<Vec<_>>())
     .bind(rows.iter().map(|r| time(r.window_start)).collect::<Vec<_>>())
     .bind(rows.iter().map(|r| r.stats.count).collect::<Vec<_>>())
-    .bind(all(|r| r.stats.min))
-    .bind(all(|r| r.stats.max))
-    .bind(all(|r| r.stats.mean))
-    .bind(all(|r| r.stats.m2))
+    .bind(rows.iter().map(|r| r.stats.min).collect::<Vec<_>>())
+    .bind(rows.iter().map(|r| r.stats.max).collect::<Vec<_>>())
+    .bind(rows.iter().map(|r| r.stats.mean()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|r| r.stats.m2()).collect::<Vec<_>>())
     .execute(&mut **transaction)
     .await
     .map(|_| ())

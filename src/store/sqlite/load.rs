@@ -102,8 +102,8 @@ impl<'a> SqliteLoad<'a> {
                 s.count,
                 s.min,
                 s.max,
-                s.mean,
-                s.m2
+                s.mean(),
+                s.m2()
             ])?;
         }
         Ok(())
