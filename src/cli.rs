@@ -172,6 +172,12 @@ pub enum Command {
         /// Failed files, by their path below data/ [default: all]
         files: Vec<PathBuf>,
     },
+    /// Compute the statistics anew from the stored rows, for windows of another length
+    Reaggregate {
+        /// Length of a window [default: the contract's]
+        #[arg(long, value_name = "DURATION", value_parser = window)]
+        window: Option<Duration>,
+    },
     /// Hand all held files back under the names with which they were delivered
     Release,
     /// Take processed/ and quarantine/ in for this data folder, whatever their markers say
@@ -219,6 +225,15 @@ pub struct GenerateArgs {
     /// Go on for ever: one file each time this has passed
     #[arg(long, value_parser = humantime::parse_duration, value_name = "DURATION")]
     pub every: Option<Duration>,
+}
+
+fn window(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(window) if window.as_micros() == 0 => Err("must be a microsecond or longer".to_owned()),
+        Ok(window) if i64::try_from(window.as_micros()).is_err() => Err("too long".to_owned()),
+        Ok(window) => Ok(window),
+        Err(e) => Err(format!("{e} (write it as 1h, 1d)")),
+    }
 }
 
 fn share(text: &str) -> Result<f64, String> {

@@ -123,11 +123,35 @@ impl Aggregates {
     /// Of no readings yet, in the windows of `contract`.
     pub fn new(contract: &Contract) -> Self {
         let sensors = contract.sensors.iter().enumerate().filter(|(_, s)| s.kind.is_aggregated());
-        Self {
-            window: contract.window_micros,
-            sensors: sensors.map(|(i, s)| (i, s.name.clone())).collect(),
-            places: HashMap::default(),
-            stats: Vec::new(),
+        Self::of(contract.window_micros, sensors.map(|(i, s)| (i, s.name.clone())).collect())
+    }
+
+    /// Of no values yet of `sensors`, in windows of `window` microseconds.
+    pub fn of_sensors(window: i64, sensors: impl IntoIterator<Item = String>) -> Self {
+        Self::of(window, sensors.into_iter().enumerate().collect())
+    }
+
+    fn of(window: i64, sensors: Vec<(usize, String)>) -> Self {
+        Self { window, sensors, places: HashMap::default(), stats: Vec::new() }
+    }
+
+    /// Room that is taken, in values of [`Stats`].
+    pub fn len(&self) -> usize {
+        self.stats.len()
+    }
+
+    /// Whether nothing was added.
+    pub fn is_empty(&self) -> bool {
+        self.stats.is_empty()
+    }
+
+    /// Adds what `device` measured at `ts` (microseconds since 1970-01-01 UTC): a value per sensor, or none.
+    pub fn add_values(&mut self, device: u32, ts: i64, values: impl Iterator<Item = Option<f64>>) {
+        let place = self.place((device, ts.div_euclid(self.window)));
+        for (stats, value) in self.stats[place..].iter_mut().zip(values) {
+            if let Some(value) = value {
+                stats.add(value);
+            }
         }
     }
 

@@ -8,8 +8,8 @@ use std::time::Instant;
 use super::exit::{Exit, conclude};
 use super::signals::STOP;
 use super::{
-    adopt, aggregate, generate, init, load, loaded, migrate, release, replay, retry, run, scan, signals, status,
-    unload, validate, verify, watch,
+    adopt, aggregate, generate, init, load, loaded, migrate, reaggregate, release, replay, retry, run, scan, signals,
+    status, unload, validate, verify, watch,
 };
 use crate::cli::{Cli, Command, Global};
 use crate::config::{Config, ConfigError};
@@ -18,7 +18,7 @@ use crate::ingest::pass::BatchMemory;
 use crate::ingest::{Context, identify};
 use crate::manifest::{self, Worker};
 use crate::source::{Arrivals, ignore_lease_breaks};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, WindowPin};
 use crate::telemetry;
 use crate::terminal::Printer;
 
@@ -59,7 +59,12 @@ fn run_command(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
     if let Command::Migrate = command {
         return migrate::run(&config, &store, printer);
     }
-    bring_schema_up_to_date(&config, &store)?;
+    if let Command::Reaggregate { window } = command {
+        bring_schema_up_to_date(&config, &store, WindowPin::Any)?;
+        signals::stop_on_signals(&store, None, Exit::TryAgain)?;
+        return reaggregate::run(&config, &store, window, printer);
+    }
+    bring_schema_up_to_date(&config, &store, WindowPin::OfContract)?;
     ignore_lease_breaks();
     if let Command::Adopt = command {
         return adopt::run(&config, &store, printer);
@@ -73,7 +78,7 @@ fn run_command(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
     let workers = command.workers();
     let arrivals = matches!(command, Command::Loop { .. }).then(|| Arc::new(Arrivals::new(&config.paths.data)));
     if arrivals.is_none() {
-        signals::stop_on_signals(&store, None)?;
+        signals::stop_on_signals(&store, None, Exit::Done)?;
     }
     let to_server = command.loads() && !store.is_embedded();
     let batch_memory = if to_server { BatchMemory::large() } else { BatchMemory::small() };
@@ -109,7 +114,11 @@ fn carry_out(context: &Context<'_>, command: Command, started: Instant) -> anyho
         Command::Run(args) => (args.step.strict, run::run(context)),
         Command::Retry { files } => return retry::run(context, &files),
         Command::Release => return release::run(context),
-        Command::Init { .. } | Command::Adopt | Command::Migrate | Command::Generate(_) => return Ok(Exit::Done),
+        Command::Init { .. }
+        | Command::Adopt
+        | Command::Migrate
+        | Command::Reaggregate { .. }
+        | Command::Generate(_) => return Ok(Exit::Done),
     };
     Ok(conclude(summary?, started, strict, context.printer))
 }
@@ -133,11 +142,11 @@ fn create_folders(config: &Config) -> Result<(), Error> {
     Ok(())
 }
 
-fn bring_schema_up_to_date(config: &Config, store: &Store) -> Result<(), StoreError> {
+fn bring_schema_up_to_date(config: &Config, store: &Store, pin: WindowPin) -> Result<(), StoreError> {
     if store.is_embedded() || config.auto_migrate {
-        return store.migrate(&config.contract);
+        return store.migrate(&config.contract, pin);
     }
-    match store.is_migrated(&config.contract)? {
+    match store.is_migrated(&config.contract, pin)? {
         true => Ok(()),
         false => Err(StoreError::Schema(format!(
             "the schema at {} is not the one that this program and contract need, and auto_migrate is off; run \

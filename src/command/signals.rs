@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::exit::Exit;
 use crate::store::Store;
 
 /// Set by the first signal; every command looks at it between files and batches.
@@ -17,21 +18,22 @@ const PATIENCE: Duration = Duration::from_secs(9);
 
 /// The first signal ends the command after the file in hand, or rolls it back; `wake` is called then. The second one, or
 /// the end of the grace period, ends the process at once, which loses nothing either: what is not committed is done again.
-pub fn stop_on_signals(store: &Store, wake: Option<Sender<()>>) -> anyhow::Result<()> {
+/// It ends as `exit` then.
+pub fn stop_on_signals(store: &Store, wake: Option<Sender<()>>, exit: Exit) -> anyhow::Result<()> {
     for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
-        let wake = wake.clone();
+        let (wake, code) = (wake.clone(), exit.code());
         let mut signals = store.in_runtime(|| signal(kind)).context("signals can't be caught")?;
         store.spawn(async move {
             while signals.recv().await.is_some() {
                 if STOP.swap(true, Ordering::Relaxed) {
-                    std::process::exit(0);
+                    std::process::exit(code);
                 }
                 if let Some(wake) = &wake {
                     let _ = wake.send(());
                 }
-                tokio::spawn(async {
+                tokio::spawn(async move {
                     tokio::time::sleep(PATIENCE).await;
-                    std::process::exit(0);
+                    std::process::exit(code);
                 });
             }
         });

@@ -18,7 +18,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 pub fn run(context: &Context<'_>, interval: Duration) -> anyhow::Result<Exit> {
     let (wake, woken) = channel();
-    stop_on_signals(context.store, Some(wake.clone()))?;
+    stop_on_signals(context.store, Some(wake.clone()), Exit::Done)?;
     let _watcher = watch_for_arrivals(context, wake);
     let place = context.config.paths.data.display();
     context.printer.say(&format!("loop: watching {place}, at least every {}", humantime::format_duration(interval)));

@@ -24,3 +24,4 @@ mod sample;
 mod sharing;
 mod steps;
 mod verify;
+mod windows;
