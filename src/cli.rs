@@ -127,6 +127,7 @@ impl Command {
             Command::Replay { .. } => "replay",
             Command::Unload { .. } => "unload",
             Command::Retry { .. } => "retry",
+            Command::Reaggregate { .. } => "reaggregate",
             Command::Release => "release",
             Command::Adopt => "adopt",
             Command::Generate(_) => "generate",
@@ -141,7 +142,11 @@ impl Command {
     /// Whether the command takes files in hand, and so renames them in `data/`.
     pub fn takes_files(&self) -> bool {
         match self {
-            Command::Init { .. } | Command::Migrate | Command::Generate(_) | Command::Adopt => false,
+            Command::Init { .. }
+            | Command::Migrate
+            | Command::Generate(_)
+            | Command::Adopt
+            | Command::Reaggregate { .. } => false,
             Command::Status | Command::Verify { .. } | Command::Unload { .. } => false,
             Command::Scan(_) | Command::Validate(_) | Command::Aggregate(_) | Command::Load(_) | Command::Run(_) => {
                 true
@@ -211,6 +216,12 @@ pub enum Command {
         /// Failed files, by their path below data/ [default: all]
         files: Vec<PathBuf>,
     },
+    /// Compute the statistics anew from the stored rows, for windows of another length
+    Reaggregate {
+        /// Length of a window [default: the contract's]
+        #[arg(long, value_name = "DURATION", value_parser = window)]
+        window: Option<Duration>,
+    },
     /// Hand all held files back under the names with which they were delivered
     Release,
     /// Take processed/ and quarantine/ in for this data folder, whatever their markers say
@@ -258,6 +269,15 @@ pub struct GenerateArgs {
     /// Go on for ever: one file each time this has passed
     #[arg(long, value_parser = humantime::parse_duration, value_name = "DURATION")]
     pub every: Option<Duration>,
+}
+
+fn window(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(window) if window.as_micros() == 0 => Err("must be a microsecond or longer".to_owned()),
+        Ok(window) if i64::try_from(window.as_micros()).is_err() => Err("too long".to_owned()),
+        Ok(window) => Ok(window),
+        Err(e) => Err(format!("{e} (write it as 1h, 1d)")),
+    }
 }
 
 fn share(text: &str) -> Result<f64, String> {

@@ -7,11 +7,16 @@ use foldhash::fast::RandomState;
 use crate::contract::Contract;
 use crate::reading::Batch;
 
+/// Values further from 0 than this have a count, a minimum and a maximum, but neither mean nor deviation: a squared
+/// difference, times any count, stays far from what a 64-bit float (1.8e308) and a database can hold. That the limit
+/// lies on the values, not on the result, makes the rule independent of the order in which they come.
+pub const MAX_AVERAGED: f64 = 1e100;
+
 /// Count, extremes, mean and sum of squared deviations of some values.
 ///
 /// Values are added by Welford's method and sets merged by Chan, Golub and LeVeque, "Updating Formulae and a Pairwise
 /// Algorithm for Computing Sample Variances" (1979), so that no precision is lost to the size of the mean.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy)]
 pub struct Stats {
     /// Number of values.
     pub count: i64,
@@ -19,15 +24,20 @@ pub struct Stats {
     pub min: f64,
     /// Largest value, in the sensor's unit.
     pub max: f64,
-    /// Arithmetic mean, in the sensor's unit.
-    pub mean: f64,
-    /// Sum of squared deviations from the mean, in the unit squared.
-    pub m2: f64,
+    /// Without meaning, and perhaps not finite, once a value lay beyond [`MAX_AVERAGED`]; as `m2`.
+    mean: f64,
+    m2: f64,
 }
 
 impl Stats {
     /// Of no values.
     pub const EMPTY: Stats = Stats { count: 0, min: f64::INFINITY, max: f64::NEG_INFINITY, mean: 0.0, m2: 0.0 };
+
+    /// As they were stored: mean (the sensor's unit) and sum of squared deviations (the unit squared) are absent where a
+    /// value lies beyond [`MAX_AVERAGED`].
+    pub fn stored(count: i64, min: f64, max: f64, mean: Option<f64>, m2: Option<f64>) -> Stats {
+        Stats { count, min, max, mean: mean.unwrap_or(f64::NAN), m2: m2.unwrap_or(f64::NAN) }
+    }
 
     /// Adds one value.
     #[inline]
@@ -56,17 +66,33 @@ impl Stats {
         }
     }
 
+    /// Arithmetic mean, in the sensor's unit; `None` where a value lies beyond [`MAX_AVERAGED`].
+    pub fn mean(&self) -> Option<f64> {
+        self.is_averaged().then_some(self.mean)
+    }
+
+    /// Sum of squared deviations from the mean, in the unit squared; `None` where a value lies beyond [`MAX_AVERAGED`].
+    pub fn m2(&self) -> Option<f64> {
+        self.is_averaged().then_some(self.m2)
+    }
+
+    /// Sample standard deviation (n−1), in the sensor's unit; `None` for fewer than two values, and where one lies
+    /// beyond [`MAX_AVERAGED`].
+    pub fn stddev(&self) -> Option<f64> {
+        self.m2().filter(|_| self.count > 1).map(|m2| (m2 / (self.count - 1) as f64).sqrt())
+    }
+
+    fn is_averaged(&self) -> bool {
+        self.min >= -MAX_AVERAGED && self.max <= MAX_AVERAGED
+    }
+
     /// Whether both describe the same values: mean and squares to a billionth of the largest value.
     pub fn is_close_to(&self, other: &Stats) -> bool {
         let scale = self.min.abs().max(self.max.abs());
         (self.count, self.min, self.max) == (other.count, other.min, other.max)
-            && (self.mean - other.mean).abs() <= 1e-9 * scale
-            && (self.m2 - other.m2).abs() <= 1e-9 * scale * scale * self.count as f64
-    }
-
-    /// Sample standard deviation (n−1), `None` for fewer than two values.
-    pub fn stddev(&self) -> Option<f64> {
-        (self.count > 1).then(|| (self.m2 / (self.count - 1) as f64).sqrt())
+            && (!self.is_averaged()
+                || (self.mean - other.mean).abs() <= 1e-9 * scale
+                    && (self.m2 - other.m2).abs() <= 1e-9 * scale * scale * self.count as f64)
     }
 }
 
@@ -97,11 +123,35 @@ impl Aggregates {
     /// Of no readings yet, in the windows of `contract`.
     pub fn new(contract: &Contract) -> Self {
         let sensors = contract.sensors.iter().enumerate().filter(|(_, s)| s.kind.is_aggregated());
-        Self {
-            window: contract.window_micros,
-            sensors: sensors.map(|(i, s)| (i, s.name.clone())).collect(),
-            places: HashMap::default(),
-            stats: Vec::new(),
+        Self::of(contract.window_micros, sensors.map(|(i, s)| (i, s.name.clone())).collect())
+    }
+
+    /// Of no values yet of `sensors`, in windows of `window` microseconds.
+    pub fn of_sensors(window: i64, sensors: impl IntoIterator<Item = String>) -> Self {
+        Self::of(window, sensors.into_iter().enumerate().collect())
+    }
+
+    fn of(window: i64, sensors: Vec<(usize, String)>) -> Self {
+        Self { window, sensors, places: HashMap::default(), stats: Vec::new() }
+    }
+
+    /// Room that is taken, in values of [`Stats`].
+    pub fn len(&self) -> usize {
+        self.stats.len()
+    }
+
+    /// Whether nothing was added.
+    pub fn is_empty(&self) -> bool {
+        self.stats.is_empty()
+    }
+
+    /// Adds what `device` measured at `ts` (microseconds since 1970-01-01 UTC): a value per sensor, or none.
+    pub fn add_values(&mut self, device: u32, ts: i64, values: impl Iterator<Item = Option<f64>>) {
+        let place = self.place((device, ts.div_euclid(self.window)));
+        for (stats, value) in self.stats[place..].iter_mut().zip(values) {
+            if let Some(value) = value {
+                stats.add(value);
+            }
         }
     }
 
@@ -148,12 +198,31 @@ impl Aggregates {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reading::{Cell, Reading};
     use proptest::prelude::*;
 
     fn of(values: &[f64]) -> Stats {
         let mut stats = Stats::EMPTY;
         values.iter().for_each(|v| stats.add(*v));
         stats
+    }
+
+    /// Any finite number, the ends of the range among them.
+    fn extreme() -> impl Strategy<Value = f64> {
+        let ends =
+            [0.0, -0.0, f64::MAX, f64::MIN, 5e-324, -5e-324, f64::MIN_POSITIVE, 1e-200, 1e150, 1e100, -1e100, 21.5];
+        prop_oneof![
+            prop::sample::select(ends.to_vec()),
+            prop::num::f64::NORMAL,
+            prop::num::f64::SUBNORMAL,
+            -1e3f64..1e3
+        ]
+    }
+
+    /// Mean and squared deviations, the plain way.
+    fn in_two_passes(values: &[f64]) -> (f64, f64) {
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        (mean, values.iter().map(|v| (v - mean) * (v - mean)).sum())
     }
 
     fn close(a: f64, b: f64, scale: f64) -> bool {
@@ -177,12 +246,47 @@ mod tests {
         }
 
         #[test]
+        fn no_value_poisons_the_figures(
+            a in prop::collection::vec(extreme(), 1..20),
+            b in prop::collection::vec(extreme(), 1..20),
+        ) {
+            let all: Vec<f64> = a.iter().chain(&b).copied().collect();
+            let within = all.iter().all(|v| v.abs() <= MAX_AVERAGED);
+            let scale = all.iter().fold(f64::MIN_POSITIVE, |most, v| most.max(v.abs()));
+            for stats in [of(&all), of(&a).merge(of(&b)), of(&b).merge(of(&a))] {
+                prop_assert_eq!(stats.count, all.len() as i64);
+                prop_assert!(stats.min <= stats.max && all.contains(&stats.min) && all.contains(&stats.max));
+                prop_assert_eq!((stats.mean().is_some(), stats.m2().is_some()), (within, within));
+                prop_assert_eq!(stats.stddev().is_some(), within);
+                if let (Some(mean), Some(m2), Some(stddev)) = (stats.mean(), stats.m2(), stats.stddev()) {
+                    prop_assert!(mean.is_finite() && m2.is_finite() && stddev.is_finite() && m2 >= 0.0);
+                    let (expected, squares) = in_two_passes(&all);
+                    prop_assert!((mean - expected).abs() <= 1e-12 * scale);
+                    prop_assert!((m2 - squares).abs() <= 1e-12 * scale * scale * all.len() as f64 + f64::MIN_POSITIVE);
+                }
+            }
+        }
+
+        #[test]
         fn the_deviation_is_the_textbook_one(values in prop::collection::vec(-1e3f64..1e3, 2..50)) {
             let mean = values.iter().sum::<f64>() / values.len() as f64;
             let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
             let expected = (squares / (values.len() - 1) as f64).sqrt();
             prop_assert!(close(of(&values).stddev().unwrap(), expected, 1e3));
         }
+    }
+
+    #[test]
+    fn a_window_without_a_value_has_no_row() {
+        let contract = "[[contract.sensor]]\nname='a'\n[[contract.sensor]]\nname='b'\nrequired=false";
+        let mut aggregates = Aggregates::new(&Contract::from_toml(contract).unwrap());
+        let position = crate::reading::Position { line: 2, start: 0, len: 0 };
+        let mut batch = Batch::default();
+        batch.cells.extend([Cell::Float(1.0), Cell::Null]);
+        batch.readings.push(Reading { device: 0, ts: 0, cells: 0, position });
+        aggregates.add(&batch);
+        let rows: Vec<_> = aggregates.rows().iter().map(|row| (row.sensor.to_owned(), row.stats.count)).collect();
+        assert_eq!(rows, [("a".to_owned(), 1)]);
     }
 
     #[test]

@@ -8,8 +8,8 @@ use std::time::Instant;
 use super::exit::{Exit, conclude};
 use super::signals::{Ending, STOP};
 use super::{
-    adopt, aggregate, generate, init, load, loaded, migrate, release, replay, retry, run, scan, signals, status,
-    unload, validate, verify, watch,
+    adopt, aggregate, generate, init, load, loaded, migrate, reaggregate, release, replay, retry, run, scan, signals,
+    status, unload, validate, verify, watch,
 };
 use crate::cli::{Cli, Command, Global};
 use crate::config::{Config, ConfigError};
@@ -18,7 +18,7 @@ use crate::ingest::pass::BatchMemory;
 use crate::ingest::{Context, Folders, expect_writable, identify, tell_apart};
 use crate::manifest::{self, State, Worker};
 use crate::source::{Arrivals, ignore_lease_breaks};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, WindowPin};
 use crate::telemetry;
 use crate::terminal::{Printer, Summary};
 
@@ -74,7 +74,13 @@ fn run_command(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
     if let Command::Migrate = command {
         return migrate::run(&config, &store, printer);
     }
-    bring_schema_up_to_date(&config, &store)?;
+    if let Command::Reaggregate { window } = command {
+        bring_schema_up_to_date(&config, &store, WindowPin::Any)?;
+        let ending = Ending { printer, step: command.name(), code: 1 };
+        signals::stop_on_signals(&store, ending, None)?;
+        return reaggregate::run(&config, &store, window, printer);
+    }
+    bring_schema_up_to_date(&config, &store, WindowPin::OfContract)?;
     ignore_lease_breaks();
     if let Command::Status = command {
         return status::run(&config, &store, printer);
@@ -127,9 +133,12 @@ fn carry_out(context: &Context<'_>, command: Command, started: Instant) -> anyho
         Command::Run(args) => (args.step.strict, run::run(context)),
         Command::Retry { files } => return retry::run(context, &files),
         Command::Release => return release::run(context),
-        Command::Init { .. } | Command::Adopt | Command::Status | Command::Migrate | Command::Generate(_) => {
-            return Ok(Exit::Done);
-        }
+        Command::Init { .. }
+        | Command::Adopt
+        | Command::Status
+        | Command::Migrate
+        | Command::Reaggregate { .. }
+        | Command::Generate(_) => return Ok(Exit::Done),
     };
     let mut summary = summary?;
     summary.failed_total = manifest::count_by_state(context.store, Some(&context.origin))?
@@ -172,11 +181,11 @@ fn create_folders(config: &Config) -> Result<(), Error> {
     Ok(())
 }
 
-fn bring_schema_up_to_date(config: &Config, store: &Store) -> Result<(), StoreError> {
+fn bring_schema_up_to_date(config: &Config, store: &Store, pin: WindowPin) -> Result<(), StoreError> {
     if store.is_embedded() || config.auto_migrate {
-        return store.migrate(&config.contract);
+        return store.migrate(&config.contract, pin);
     }
-    match store.is_migrated(&config.contract)? {
+    match store.is_migrated(&config.contract, pin)? {
         true => Ok(()),
         false => Err(StoreError::Schema(format!(
             "the schema at {} is not the one that this program and contract need, and auto_migrate is off; run \

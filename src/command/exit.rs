@@ -20,12 +20,19 @@ pub enum Exit {
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> ExitCode {
-        ExitCode::from(match exit {
+        ExitCode::from(exit.code() as u8)
+    }
+}
+
+impl Exit {
+    /// What the process says to its parent, 0 to 3.
+    pub(super) fn code(self) -> i32 {
+        match self {
             Exit::Done => 0,
             Exit::TryAgain => 1,
             Exit::Never => 2,
             Exit::Imperfect => 3,
-        })
+        }
     }
 }
 

@@ -9,6 +9,7 @@ mod init;
 mod load;
 mod loaded;
 mod migrate;
+mod reaggregate;
 mod release;
 mod replay;
 mod retry;

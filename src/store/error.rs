@@ -36,6 +36,17 @@ pub enum StoreError {
     /// The schema does not fit the contract.
     #[error("{0}")]
     Schema(String),
+    /// Statistics are being computed anew, for windows of another length.
+    #[error(
+        "the statistics at {place} are being computed anew, {left} files are left: wait for `iotpipe reaggregate`, or \
+         run it again if it was interrupted"
+    )]
+    Reaggregating {
+        /// Host, port and database, or the path.
+        place: String,
+        /// Files whose statistics are still of another window.
+        left: i64,
+    },
     /// An answer that nobody foresaw: a file may be at fault, or not.
     #[error("the database at {place} failed: {reason}; nothing of the file in hand was committed")]
     Unknown {

@@ -1,12 +1,34 @@
 //! Aggregates of files become totals.
+//!
+//! No sum, product or quotient here leaves the range of a 64-bit float, which PostgreSQL answers with an error, also
+//! below: a value beyond [`MAX_AVERAGED`] has no mean and no squares (null, which every formula hands on), and what is
+//! smaller than [`LEAST`] counts as nothing.
+
+use iotpipe_core::aggregate::MAX_AVERAGED;
+
+/// A difference below it counts as none: its square, divided by any count, would be no float.
+const LEAST: &str = "1e-140";
+
+/// `value`, or 0 where it is too small to be squared.
+pub(super) fn felt(value: &str) -> String {
+    format!("CASE WHEN abs({value}) < {LEAST} THEN 0 ELSE {value} END")
+}
+
+/// Sample standard deviation of `count` values from their squared deviations.
+pub(super) fn deviation(m2: &str, count: &str) -> String {
+    format!("CASE WHEN {count} > 1 THEN CASE WHEN {m2} < 1e-280 THEN 0 ELSE sqrt({m2} / ({count} - 1)) END END")
+}
 
 /// The aggregates of the files that `which` chooses as one, by Chan's formula for many sets: one row per device, sensor
 /// and window.
 pub(super) fn merged(which: &str) -> String {
+    let averaged = format!("min(min) >= -{MAX_AVERAGED:e} AND max(max) <= {MAX_AVERAGED:e}");
+    let (sum, delta) = (felt("sum(count * mean) OVER same"), felt("(mean - avg)"));
     format!(
-        "SELECT device_id, sensor, window_start, CAST(sum(count) AS bigint) AS count, min(min) AS min, max(max) AS max, avg AS mean,
-                sum(m2 + count * (mean - avg) * (mean - avg)) AS m2
-         FROM (SELECT *, sum(count * mean) OVER same / sum(count) OVER same AS avg FROM file_aggregates
+        "SELECT device_id, sensor, window_start, CAST(sum(count) AS bigint) AS count, min(min) AS min, max(max) AS max,
+                CASE WHEN {averaged} THEN avg END AS mean,
+                CASE WHEN {averaged} THEN sum(m2 + count * ({delta}) * ({delta})) END AS m2
+         FROM (SELECT *, ({sum}) / sum(count) OVER same AS avg FROM file_aggregates
                WHERE {which} WINDOW same AS (PARTITION BY device_id, sensor, window_start)) AS f
          GROUP BY device_id, sensor, window_start, avg"
     )
@@ -21,15 +43,15 @@ pub(super) fn roll_up(files: &[i64], least: &str, greatest: &str) -> String {
         many => merged(&format!("file_id IN ({})", many.join(", "))),
     };
     let n = "(s.count + excluded.count)";
-    let delta = "(excluded.avg - s.avg)";
+    let delta = format!("({})", felt("(excluded.avg - s.avg)"));
     let m2 = format!("(s.m2 + excluded.m2 + {delta} * {delta} * s.count * excluded.count / {n})");
+    let (first, grown) = (deviation("m2", "count"), deviation(&m2, n));
     format!(
         "INSERT INTO sensor_aggregates AS s (device_id, sensor, window_start, count, min, max, avg, m2, stddev)
-         SELECT device_id, sensor, window_start, count, min, max, mean, m2,
-                CASE WHEN count > 1 THEN sqrt(m2 / (count - 1)) END
+         SELECT device_id, sensor, window_start, count, min, max, mean, m2, {first}
          FROM ({rows}) AS f WHERE true ORDER BY device_id, sensor, window_start
          ON CONFLICT (device_id, sensor, window_start) DO UPDATE SET
             count = {n}, min = {least}(s.min, excluded.min), max = {greatest}(s.max, excluded.max),
-            avg = s.avg + {delta} * excluded.count / {n}, m2 = {m2}, stddev = sqrt({m2} / ({n} - 1))"
+            avg = s.avg + {delta} * excluded.count / {n}, m2 = {m2}, stddev = {grown}"
     )
 }

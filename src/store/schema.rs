@@ -11,11 +11,17 @@ use sea_orm::{
 
 use super::error::Cause;
 use super::session::Session;
+use super::window::{self, WindowPin};
 
 /// Any number: the same in every iotpipe process, so that two of them do not migrate at once.
 const MIGRATION_LOCK: i64 = 0x696f_7470;
 
-pub(super) async fn migrate(db: &DatabaseConnection, contract: &Contract, embedded: bool) -> Result<(), Cause> {
+pub(super) async fn migrate(
+    db: &DatabaseConnection,
+    contract: &Contract,
+    pin: WindowPin,
+    embedded: bool,
+) -> Result<(), Cause> {
     let transaction = match embedded {
         true => {
             let options = TransactionOptions {
@@ -32,12 +38,13 @@ pub(super) async fn migrate(db: &DatabaseConnection, contract: &Contract, embedd
         transaction.execute_unprepared("DEALLOCATE ALL").await?;
     }
     // In one transaction: a full disk or a crash leaves no half of a schema.
-    change(&transaction, contract, embedded).await?;
+    change(&transaction, contract, pin, embedded).await?;
     Ok(transaction.commit().await?)
 }
 
-async fn change(db: &DatabaseTransaction, contract: &Contract, embedded: bool) -> Result<(), Cause> {
+async fn change(db: &DatabaseTransaction, contract: &Contract, pin: WindowPin, embedded: bool) -> Result<(), Cause> {
     Migrator::up(db, None).await?;
+    window::pin(db, contract.window_micros, pin, embedded).await?;
     let columns = columns(db, embedded).await?;
     for sensor in by_width(contract) {
         let wanted = column_type(sensor.kind, embedded);
@@ -73,12 +80,23 @@ fn by_width(contract: &Contract) -> Vec<&Sensor> {
 }
 
 /// Whether nothing is left to do. Needs no more than the right to read.
-pub(super) async fn is_current(db: &Session, contract: &Contract, embedded: bool) -> Result<bool, Cause> {
+pub(super) async fn is_current(
+    db: &Session,
+    contract: &Contract,
+    pin: WindowPin,
+    embedded: bool,
+) -> Result<bool, Cause> {
     let columns = columns(db, embedded).await?;
-    let fits = |s: &Sensor| columns.get(&s.name).is_some_and(|c| c.eq_ignore_ascii_case(column_type(s.kind, embedded)));
-    if columns.is_empty() || !contract.sensors.iter().all(fits) {
+    if columns.is_empty() || !are_migrations_applied(db).await? {
         return Ok(false);
     }
+    let Some(pinned) = window::pinned(db).await? else { return Ok(false) };
+    window::compare(pinned, contract.window_micros, pin)?;
+    let fits = |s: &Sensor| columns.get(&s.name).is_some_and(|c| c.eq_ignore_ascii_case(column_type(s.kind, embedded)));
+    Ok(contract.sensors.iter().all(fits))
+}
+
+async fn are_migrations_applied(db: &Session) -> Result<bool, Cause> {
     let mut applied = HashSet::new();
     for row in db.rows("SELECT version FROM seaql_migrations").await? {
         applied.insert(row.try_get_by_index::<String>(0)?);
@@ -113,6 +131,19 @@ async fn ordered_columns(db: &impl ConnectionTrait, embedded: bool) -> Result<Ve
     };
     Column::find_by_statement(Statement::from_string(db.get_database_backend(), query)).all(db).await
 }
+
+/// Columns of `iot_raw_data` whose values are aggregated, of this contract and of earlier ones, and whether they are
+/// boolean.
+pub(super) async fn aggregated_columns(db: &Session, embedded: bool) -> Result<Vec<(String, bool)>, DbErr> {
+    let own = ["device_id", "ts", "file_id", "line_number"];
+    let is_aggregated =
+        |c: &Column| !own.contains(&c.name.as_str()) && AGGREGATED.contains(&c.kind.to_lowercase().as_str());
+    let columns = ordered_columns(db, embedded).await?.into_iter().filter(is_aggregated);
+    Ok(columns.map(|c| (c.name, c.kind.eq_ignore_ascii_case("boolean"))).collect())
+}
+
+/// What [`column_type`] says of types that are aggregated.
+const AGGREGATED: &[&str] = &["double precision", "real", "bigint", "integer", "boolean"];
 
 /// The database's name for a sensor's type.
 fn column_type(kind: SensorType, embedded: bool) -> &'static str {

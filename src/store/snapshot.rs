@@ -2,7 +2,7 @@
 
 use super::duplicate::Earlier;
 use super::error::StoreError;
-use super::rollup::merged;
+use super::rollup::{deviation, felt, merged};
 use iotpipe_core::aggregate::Stats;
 use iotpipe_core::reading::Batch;
 
@@ -51,7 +51,7 @@ pub struct FileRows {
 }
 
 /// A line of `file_aggregates`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct StoredAggregate {
     /// Name of the device.
     pub device: String,
@@ -83,19 +83,23 @@ pub(super) fn aggregates_of(micros: &str) -> String {
 }
 
 /// Compares both ways round. What was added up in another order may differ in the last digits: by a billionth of the
-/// largest value, squared and per value for the squares.
+/// largest value, squared and per value for the squares. Without a mean (a value out of all range) there is none to
+/// compare, on either side. As in [`merged`], nothing here overflows: a scale is at most twice the largest value that is
+/// averaged, and what is smaller than a float's square root counts as nothing.
 pub(super) fn drifted_totals() -> String {
     let merged = merged("file_id IN (SELECT id FROM manifest WHERE state = 'loaded')");
-    let scale = "(abs(t.min) + abs(t.max))";
+    let scale = format!("(1e-130 + ({}) + ({}))", felt("abs(t.min)"), felt("abs(t.max)"));
+    let deviation = deviation("t.m2", "t.count");
     let both = "s.device_id = t.device_id AND s.sensor = t.sensor AND s.window_start = t.window_start";
     format!(
         "WITH t AS ({merged}), drifted AS (
              SELECT t.device_id, t.sensor, t.window_start, t.count AS expected, s.count AS found
              FROM t LEFT JOIN sensor_aggregates s ON {both}
              WHERE s.count IS NULL OR s.count <> t.count OR s.min <> t.min OR s.max <> t.max
-                OR abs(s.avg - t.mean) > 1e-9 * {scale}
-                OR abs(s.m2 - t.m2) > 1e-9 * {scale} * {scale} * t.count
-                OR (t.count > 1 AND (s.stddev IS NULL OR abs(s.stddev - sqrt(t.m2 / (t.count - 1))) > 1e-5 * {scale}))
+                OR CASE WHEN t.mean IS NULL THEN s.avg IS NOT NULL OR s.m2 IS NOT NULL OR s.stddev IS NOT NULL
+                        ELSE s.avg IS NULL OR s.m2 IS NULL OR abs(s.avg - t.mean) > 1e-9 * {scale}
+                             OR abs(s.m2 - t.m2) > 1e-9 * {scale} * {scale} * t.count
+                             OR (t.count > 1 AND (s.stddev IS NULL OR abs(s.stddev - ({deviation})) > 1e-5 * {scale})) END
              UNION ALL
              SELECT s.device_id, s.sensor, s.window_start, 0, s.count
              FROM sensor_aggregates s LEFT JOIN t ON {both} WHERE t.count IS NULL)

@@ -6,7 +6,8 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use super::declaration::{
-    AmbiguousName, ContractTable, Declaration, DeviceTable, ExtraColumnsName, OneOrMany, SensorTable, SensorTypeName,
+    AggregateTable, AmbiguousName, ContractTable, CsvTable, Declaration, DeviceTable, ExtraColumnsName, OneOrMany,
+    SensorTable, SensorTypeName,
 };
 use super::model::{Contract, CsvFormat, DeviceRule, ExtraColumns, NullValues, Sensor, SensorType, TimestampRule};
 use super::number::Decimal;
@@ -63,9 +64,18 @@ fn resolve(declaration: &Declaration) -> Result<Contract, String> {
     })
 }
 
-/// Of every setting: what decides a verdict can be told from it.
+/// Of every setting that decides a verdict. The windows' length decides none, and is pinned in the database: it counts
+/// as the default, so that statistics which were computed anew still belong to the contract that judged the rows.
 fn hash(declaration: &Declaration) -> Result<String, String> {
-    let text = toml::to_string(declaration).map_err(|e| e.to_string())?;
+    #[derive(serde::Serialize)]
+    struct Judged<'d> {
+        csv: &'d CsvTable,
+        contract: &'d ContractTable,
+        aggregate: AggregateTable,
+    }
+    let Declaration { csv, contract, aggregate: _ } = declaration;
+    let text =
+        toml::to_string(&Judged { csv, contract, aggregate: AggregateTable::default() }).map_err(|e| e.to_string())?;
     Ok(Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
@@ -221,6 +231,13 @@ mod tests {
     fn two_sensors_of_one_name_are_refused() {
         let error = Contract::from_toml("[[contract.sensor]]\nname='a'\n[[contract.sensor]]\nname='a'\n").unwrap_err();
         assert_eq!(error.to_string(), "contract.sensor: two sensors are named \"a\"");
+    }
+
+    #[test]
+    fn the_length_of_windows_decides_no_verdict() {
+        let hash = |toml: &str| Contract::from_toml(toml).unwrap().hash;
+        assert_eq!(hash("[aggregate]\nwindow = '1d'"), hash(""));
+        assert_ne!(hash("[contract]\nmax_future = '2d'"), hash(""));
     }
 
     #[test]

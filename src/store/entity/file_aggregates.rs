@@ -25,10 +25,10 @@ pub struct Model {
     pub min: f64,
     /// Largest value, in the sensor's unit.
     pub max: f64,
-    /// Arithmetic mean, in the sensor's unit.
-    pub mean: f64,
-    /// Sum of squared deviations from the mean, in the unit squared.
-    pub m2: f64,
+    /// Arithmetic mean, in the sensor's unit; none where a value lies beyond ±1e100.
+    pub mean: Option<f64>,
+    /// Sum of squared deviations from the mean, in the unit squared; none where a value lies beyond ±1e100.
+    pub m2: Option<f64>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

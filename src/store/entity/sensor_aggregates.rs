@@ -22,11 +22,11 @@ pub struct Model {
     pub min: f64,
     /// Largest value, in the sensor's unit.
     pub max: f64,
-    /// Arithmetic mean, in the sensor's unit.
-    pub avg: f64,
-    /// Sum of squared deviations from the mean, in the unit squared.
-    pub m2: f64,
-    /// Sample standard deviation (n−1), in the sensor's unit; none for one value.
+    /// Arithmetic mean, in the sensor's unit; none where a value lies beyond ±1e100.
+    pub avg: Option<f64>,
+    /// Sum of squared deviations from the mean, in the unit squared; none where a value lies beyond ±1e100.
+    pub m2: Option<f64>,
+    /// Sample standard deviation (n−1), in the sensor's unit; none for one value, and where one lies beyond ±1e100.
     pub stddev: Option<f64>,
 }
 

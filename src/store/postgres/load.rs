@@ -18,6 +18,7 @@ use crate::store::duplicate::{Earlier, set_aside};
 use crate::store::error::StoreError;
 use crate::store::rollup::roll_up;
 use crate::store::transaction::LoadTransaction;
+use crate::store::window;
 
 /// How often a batch is tried while other transactions commit the same keys.
 const MAX_ROUNDS: usize = 5;
@@ -38,6 +39,8 @@ pub(in crate::store) struct PostgresLoad<'a> {
     file_id: i64,
     file_open: bool,
     loaded: Vec<i64>,
+    /// Whether statistics were written, of windows as the contract has them.
+    aggregated: bool,
 }
 
 /// A batch that is ready to be copied.
@@ -67,6 +70,7 @@ impl<'a> PostgresLoad<'a> {
             file_id: 0,
             file_open: false,
             loaded: Vec::new(),
+            aggregated: false,
         })
     }
 
@@ -209,15 +213,9 @@ impl LoadTransaction for PostgresLoad<'_> {
 
     fn write_aggregates(&mut self, aggregates: &Aggregates, devices: &[String]) -> Result<(), StoreError> {
         self.register(devices)?;
-        self.send(&format!("DELETE FROM file_aggregates WHERE file_id = {}", self.file_id))?;
+        self.aggregated = true;
         let (file_id, ids) = (self.file_id, self.devices.ids().to_vec());
-        let rows = aggregates.rows();
-        self.ask(async |transaction| {
-            for rows in rows.chunks(AGGREGATES_AT_ONCE) {
-                insert_aggregates(transaction, file_id, &ids, rows).await?;
-            }
-            Ok(())
-        })
+        self.ask(async |transaction| insert_aggregates(transaction, file_id, aggregates, |d| ids[d as usize]).await)
     }
 
     fn close_file(&mut self, transition: &str, loaded: bool) -> Result<(), StoreError> {
@@ -251,6 +249,9 @@ impl LoadTransaction for PostgresLoad<'_> {
 
     fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
         self.send("")?;
+        if self.aggregated {
+            self.expect_pinned_window()?;
+        }
         let new = self.devices.take_new();
         self.write_devices(&new)?;
         if !self.loaded.is_empty() {
@@ -263,6 +264,15 @@ impl LoadTransaction for PostgresLoad<'_> {
 }
 
 impl PostgresLoad<'_> {
+    /// At the end, since the pinned length stays locked from here to the commit: whoever changes it waits for this one.
+    fn expect_pinned_window(&mut self) -> Result<(), StoreError> {
+        let pinned = self.ask(async |transaction| pinned_window(transaction).await)?;
+        match pinned == self.contract.window_micros {
+            true => Ok(()),
+            false => Err(StoreError::Schema(window::other(pinned, self.contract.window_micros))),
+        }
+    }
+
     fn start_next(&mut self) -> Result<(), StoreError> {
         match self.prepared.front_mut() {
             Some(next) if !next.order.is_empty() => {
@@ -297,13 +307,33 @@ fn by_key(batch: &Batch, ids: &[i32]) -> (Vec<usize>, Vec<(usize, usize)>) {
     (keyed.into_iter().map(|(_, _, i)| i).collect(), repeats)
 }
 
-async fn insert_aggregates(
+/// The pinned length of a window, in microseconds; it stays as it is until the transaction ends.
+pub(super) async fn pinned_window(transaction: &mut sqlx::Transaction<'static, Postgres>) -> Result<i64, sqlx::Error> {
+    let sql = AssertSqlSafe(format!("{} FOR SHARE", window::PINNED));
+    sqlx::query_scalar(sql).persistent(false).fetch_one(&mut **transaction).await
+}
+
+/// Replaces the aggregates of a file, whose devices have the ids that `id_of` says.
+pub(super) async fn insert_aggregates(
     transaction: &mut sqlx::Transaction<'static, Postgres>,
     file_id: i64,
-    ids: &[i32],
-    rows: &[AggregateRow<'_>],
+    aggregates: &Aggregates,
+    id_of: impl Fn(u32) -> i32,
 ) -> Result<(), sqlx::Error> {
-    let all = |value: fn(&AggregateRow<'_>) -> f64| rows.iter().map(value).collect::<Vec<f64>>();
+    let delete = AssertSqlSafe(format!("DELETE FROM file_aggregates WHERE file_id = {file_id}"));
+    sqlx::raw_sql(delete).execute(&mut **transaction).await?;
+    for rows in aggregates.rows().chunks(AGGREGATES_AT_ONCE) {
+        insert_rows(transaction, file_id, rows, &id_of).await?;
+    }
+    Ok(())
+}
+
+async fn insert_rows(
+    transaction: &mut sqlx::Transaction<'static, Postgres>,
+    file_id: i64,
+    rows: &[AggregateRow<'_>],
+    id_of: &impl Fn(u32) -> i32,
+) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO file_aggregates (file_id, device_id, sensor, window_start, count, min, max, mean, m2)
          SELECT $1, * FROM unnest($2::int[], $3::text[], $4::timestamptz[], $5::bigint[], $6::float8[], $7::float8[],
@@ -311,14 +341,14 @@ async fn insert_aggregates(
     )
     .persistent(false)
     .bind(file_id)
-    .bind(rows.iter().map(|r| ids[r.device as usize]).collect::<Vec<_>>())
+    .bind(rows.iter().map(|r| id_of(r.device)).collect::<Vec<_>>())
     .bind(rows.iter().map(|r| r.sensor.to_owned()).collect::<Vec<_>>())
     .bind(rows.iter().map(|r| time(r.window_start)).collect::<Vec<_>>())
     .bind(rows.iter().map(|r| r.stats.count).collect::<Vec<_>>())
-    .bind(all(|r| r.stats.min))
-    .bind(all(|r| r.stats.max))
-    .bind(all(|r| r.stats.mean))
-    .bind(all(|r| r.stats.m2))
+    .bind(rows.iter().map(|r| r.stats.min).collect::<Vec<_>>())
+    .bind(rows.iter().map(|r| r.stats.max).collect::<Vec<_>>())
+    .bind(rows.iter().map(|r| r.stats.mean()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|r| r.stats.m2()).collect::<Vec<_>>())
     .execute(&mut **transaction)
     .await
     .map(|_| ())

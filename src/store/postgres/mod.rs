@@ -6,8 +6,10 @@ mod copy_stream;
 pub(super) mod devices;
 mod load;
 mod nodelay;
+mod reaggregate;
 mod rows;
 mod snapshot;
 
 pub(super) use load::PostgresLoad;
+pub(super) use reaggregate::reaggregate;
 pub(super) use snapshot::PostgresSnapshot;

@@ -61,13 +61,14 @@ impl Snapshot for PostgresSnapshot<'_> {
 
     fn aggregates_of(&mut self, file_id: i64) -> Result<Vec<StoredAggregate>, StoreError> {
         let query = snapshot::aggregates_of("CAST(extract(epoch FROM a.window_start) * 1000000 AS bigint)");
-        let query = sqlx::query_as::<_, (String, String, i64, i64, f64, f64, f64, f64)>(AssertSqlSafe(query));
+        let query =
+            sqlx::query_as::<_, (String, String, i64, i64, f64, f64, Option<f64>, Option<f64>)>(AssertSqlSafe(query));
         let rows = self.store.wait(query.persistent(false).bind(file_id).fetch_all(&mut *self.transaction))?;
         let row = |(device, sensor, window_start, count, min, max, mean, m2)| StoredAggregate {
             device,
             sensor,
             window_start,
-            stats: Stats { count, min, max, mean, m2 },
+            stats: Stats::stored(count, min, max, mean, m2),
         };
         Ok(rows.into_iter().map(row).collect())
     }

@@ -10,6 +10,7 @@ use crate::store::duplicate::{Earlier, set_aside};
 use crate::store::error::StoreError;
 use crate::store::rollup::roll_up;
 use crate::store::transaction::LoadTransaction;
+use crate::store::window;
 use iotpipe_core::aggregate::Aggregates;
 use iotpipe_core::contract::Contract;
 use iotpipe_core::reading::{Batch, Cell};
@@ -22,6 +23,8 @@ pub(in crate::store) struct SqliteLoad<'a> {
     file_open: bool,
     device_ids: Vec<i64>,
     loaded: Vec<i64>,
+    /// Whether statistics were written, of windows as the contract has them.
+    aggregated: bool,
     insert: String,
     rows: StoredRows,
 }
@@ -46,6 +49,7 @@ impl<'a> SqliteLoad<'a> {
             file_open: false,
             device_ids: Vec::new(),
             loaded: Vec::new(),
+            aggregated: false,
             insert,
             rows: StoredRows::of(contract),
         })
@@ -85,32 +89,17 @@ impl<'a> SqliteLoad<'a> {
         }
         Ok(duplicates)
     }
-
-    fn insert_aggregates(&mut self, aggregates: &Aggregates) -> rusqlite::Result<()> {
-        self.connection.execute("DELETE FROM file_aggregates WHERE file_id = ?", [self.file_id])?;
-        let mut insert = self.connection.prepare_cached(
-            "INSERT INTO file_aggregates (file_id, device_id, sensor, window_start, count, min, max, mean, m2)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        )?;
-        for row in aggregates.rows() {
-            let (device_id, s) = (self.device_ids[row.device as usize], row.stats);
-            insert.execute(params![
-                self.file_id,
-                device_id,
-                row.sensor,
-                row.window_start,
-                s.count,
-                s.min,
-                s.max,
-                s.mean,
-                s.m2
-            ])?;
-        }
-        Ok(())
-    }
 }
 
 impl SqliteLoad<'_> {
+    fn expect_pinned_window(&self) -> Result<(), StoreError> {
+        let pinned = pinned_window(&self.connection).map_err(|e| StoreError::classify(&self.place, e))?;
+        match pinned == self.contract.window_micros {
+            true => Ok(()),
+            false => Err(StoreError::Schema(window::other(pinned, self.contract.window_micros))),
+        }
+    }
+
     fn run(&self, statement: &str) -> Result<(), StoreError> {
         self.connection.execute_batch(statement).map_err(|e| StoreError::classify(&self.place, e))
     }
@@ -134,7 +123,10 @@ impl LoadTransaction for SqliteLoad<'_> {
 
     fn write_aggregates(&mut self, aggregates: &Aggregates, devices: &[String]) -> Result<(), StoreError> {
         self.register(devices)
-            .and_then(|()| self.insert_aggregates(aggregates))
+            .and_then(|()| {
+                self.aggregated = true;
+                insert_aggregates(&self.connection, self.file_id, aggregates, |device| self.device_ids[device as usize])
+            })
             .map_err(|e| StoreError::classify(&self.place, e))
     }
 
@@ -162,11 +154,48 @@ impl LoadTransaction for SqliteLoad<'_> {
     }
 
     fn commit(self: Box<Self>) -> Result<(), StoreError> {
+        if self.aggregated {
+            self.expect_pinned_window()?;
+        }
         if !self.loaded.is_empty() {
             self.run(&roll_up(&self.loaded, "min", "max"))?;
         }
         self.run("COMMIT")
     }
+}
+
+/// The pinned length of a window, in microseconds; the writer's lock keeps it as it is until the transaction ends.
+pub(super) fn pinned_window(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row(window::PINNED, [], |row| row.get(0))
+}
+
+/// Replaces the aggregates of a file, whose devices have the ids that `id_of` says.
+pub(super) fn insert_aggregates(
+    connection: &Connection,
+    file_id: i64,
+    aggregates: &Aggregates,
+    id_of: impl Fn(u32) -> i64,
+) -> rusqlite::Result<()> {
+    connection.execute("DELETE FROM file_aggregates WHERE file_id = ?", [file_id])?;
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO file_aggregates (file_id, device_id, sensor, window_start, count, min, max, mean, m2)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )?;
+    for row in aggregates.rows() {
+        let (device_id, s) = (id_of(row.device), row.stats);
+        insert.execute(params![
+            file_id,
+            device_id,
+            row.sensor,
+            row.window_start,
+            s.count,
+            s.min,
+            s.max,
+            s.mean(),
+            s.m2()
+        ])?;
+    }
+    Ok(())
 }
 
 fn insert_row(

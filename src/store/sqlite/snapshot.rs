@@ -81,13 +81,7 @@ impl Snapshot for SqliteSnapshot {
                 device: row.get(0)?,
                 sensor: row.get(1)?,
                 window_start: row.get(2)?,
-                stats: Stats {
-                    count: row.get(3)?,
-                    min: row.get(4)?,
-                    max: row.get(5)?,
-                    mean: row.get(6)?,
-                    m2: row.get(7)?,
-                },
+                stats: Stats::stored(row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?),
             })
         })
     }

@@ -1,0 +1,123 @@
+//! Statistics computed anew from the stored rows, for windows of another length.
+//!
+//! The new length is pinned first, in a short transaction that waits for the loads under way, empties the totals and
+//! lists the loaded files. From then on a load with the old length is refused before its commit, and one with the new
+//! length adds to the totals as ever. Then the rows are read once, sorted by the database into files and lines, so that
+//! each file's statistics are to the bit what its load would have found; some files at a time are written and added to
+//! the totals in a transaction of their own, which takes them off the list. After a crash the list says what is left.
+
+use std::sync::atomic::AtomicBool;
+
+use iotpipe_core::aggregate::Aggregates;
+use sea_orm::{ConnectionTrait, DbErr};
+
+use super::connection::{Backend, Store};
+use super::error::{Cause, StoreError};
+use super::window::{LEFT, number, pinned};
+use super::{postgres, schema, sqlite};
+
+/// Values of files that wait for their transaction, at most; a file with more goes alone.
+const VALUES_AT_ONCE: usize = 100_000;
+/// Files that share a transaction, at most.
+const FILES_AT_ONCE: usize = 1000;
+
+impl Store {
+    /// Pins windows of `micros` microseconds and marks the files whose statistics are of another length; gives the number
+    /// of those. Where the length is pinned already, those that an earlier call left.
+    ///
+    /// # Errors
+    /// When the database is away or busy.
+    pub fn begin_reaggregation(&self, micros: i64) -> Result<u64, StoreError> {
+        self.write(async |transaction| {
+            // A load that has looked at it ends first; the next statement sees what it committed.
+            transaction.execute_unprepared("UPDATE setting SET value = value WHERE name = 'window_micros'").await?;
+            let sql = super::window::PINNED;
+            if number(transaction, sql).await? != Some(micros) {
+                let statements = [
+                    &format!("UPDATE setting SET value = {micros} WHERE name = 'window_micros'"),
+                    "DELETE FROM sensor_aggregates",
+                    "DELETE FROM to_reaggregate",
+                    "INSERT INTO to_reaggregate (file_id) SELECT id FROM manifest WHERE state = 'loaded'",
+                ];
+                for statement in statements {
+                    transaction.execute_unprepared(statement).await?;
+                }
+            }
+            Ok::<_, DbErr>(number(transaction, LEFT).await?.unwrap_or(0).unsigned_abs())
+        })
+    }
+
+    /// Computes the statistics of the files that are left, and calls `done` with the number of files behind each commit.
+    /// Ends early, between two commits, when `stop` is set.
+    ///
+    /// # Errors
+    /// When the database is away, full or busy, or another process has pinned another length meanwhile.
+    pub fn reaggregate(&self, micros: i64, stop: &AtomicBool, done: &mut dyn FnMut(u64)) -> Result<(), StoreError> {
+        let sensors =
+            self.inspect(async |session| Ok(schema::aggregated_columns(session, self.is_embedded()).await?))?;
+        let work = Work { micros, sensors, stop };
+        match &self.backend {
+            Backend::Postgres => postgres::reaggregate(self, &work, done),
+            Backend::Sqlite(path) => sqlite::reaggregate(path, &work, done),
+        }
+    }
+
+    /// # Errors
+    /// [`StoreError::Reaggregating`] while statistics of another window are left; [`StoreError::Schema`] when windows
+    /// of another length than `micros` are pinned.
+    pub(super) fn expect_settled_statistics(&self, micros: i64) -> Result<(), StoreError> {
+        let left = self.inspect(async |session| {
+            super::window::compare(pinned(session).await?.unwrap_or(micros), micros, super::WindowPin::OfContract)?;
+            Ok::<_, Cause>(number(session, LEFT).await?.unwrap_or(0))
+        })?;
+        if left > 0 { Err(self.reaggregating(left)) } else { Ok(()) }
+    }
+
+    pub(super) fn reaggregating(&self, left: i64) -> StoreError {
+        StoreError::Reaggregating { place: self.place.clone(), left }
+    }
+}
+
+/// What is to be computed.
+pub(super) struct Work<'a> {
+    /// Length of a window.
+    pub(super) micros: i64,
+    /// Columns with numbers or truth, of every contract so far, and whether it is truth.
+    pub(super) sensors: Vec<(String, bool)>,
+    /// Set when the work should end early.
+    pub(super) stop: &'a AtomicBool,
+}
+
+impl Work<'_> {
+    pub(super) fn of_no_rows(&self) -> Aggregates {
+        Aggregates::of_sensors(self.micros, self.sensors.iter().map(|(name, _)| name.clone()))
+    }
+
+    /// The sensors as columns of a SELECT, each behind a comma and made a float.
+    pub(super) fn columns(&self, as_float: fn(&str, bool) -> String) -> String {
+        self.sensors.iter().map(|(name, is_boolean)| format!(", {}", as_float(name, *is_boolean))).collect()
+    }
+}
+
+/// Files that wait for their transaction.
+#[derive(Default)]
+pub(super) struct Group {
+    pub(super) files: Vec<(i64, Aggregates)>,
+    values: usize,
+}
+
+impl Group {
+    pub(super) fn push(&mut self, file_id: i64, aggregates: Aggregates) {
+        self.values += aggregates.len();
+        self.files.push((file_id, aggregates));
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.values >= VALUES_AT_ONCE || self.files.len() >= FILES_AT_ONCE
+    }
+
+    /// Its files, for a list in SQL.
+    pub(super) fn ids(&self) -> String {
+        self.files.iter().map(|(id, _)| id.to_string()).collect::<Vec<_>>().join(", ")
+    }
+}
