@@ -359,4 +359,5 @@ def main():
         bench.postgres.stop()
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -137,7 +137,7 @@ fn second_pass(
     let contract = &context.config.contract;
     let scratch = Scratch::new(&context.config.paths.quarantine, context.worker.id)?;
     let actual = context.quarantine_names(file);
-    let expected = QuarantineNames::new(scratch.folder(), &actual.stem, file.id, file.claim_no);
+    let expected = QuarantineNames::new(scratch.folder(), &actual.stem, (file.id, file.claim_no), 0);
     let stored_aggregates = snapshot.aggregates_of(file.id)?;
     let mut quarantine = QuarantineSink::new(expected.clone());
     let mut aggregates = AggregateSink::new(contract);

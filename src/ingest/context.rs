@@ -75,14 +75,14 @@ impl Context<'_> {
     pub fn own_quarantine_names(&self, entry: &Entry) -> QuarantineNames {
         let sha256 = entry.sha256.as_deref().unwrap_or_default();
         let stem = own_stem(entry.file_name(), sha256, entry.id, LONGEST_ENDING);
-        QuarantineNames::new(&self.config.paths.quarantine, &stem, entry.id, entry.claim_no)
+        QuarantineNames::new(&self.config.paths.quarantine, &stem, (entry.id, entry.claim_no), earlier(entry))
     }
 
     /// The names in the quarantine that the manifest records for the entry.
     pub fn quarantine_names(&self, entry: &Entry) -> QuarantineNames {
         let sha256 = entry.sha256.as_deref().unwrap_or_default();
         let stem = entry.quarantine_name.clone().unwrap_or_else(|| first_version_stem(entry.file_name(), sha256));
-        QuarantineNames::new(&self.config.paths.quarantine, &stem, entry.id, entry.claim_no)
+        QuarantineNames::new(&self.config.paths.quarantine, &stem, (entry.id, entry.claim_no), earlier(entry))
     }
 
     /// Takes away what passes over the entry's file have left in the quarantine: it is no longer true.
@@ -111,6 +111,13 @@ impl Context<'_> {
     pub fn max_rejected_ratio(&self, file: &Entry) -> f64 {
         if file.parent_id.is_some() { 1.0 } else { self.config.contract.max_rejected_ratio }
     }
+}
+
+/// Claims before the present one that may have ended without a word. A few more than the attempts that count: some of
+/// those were let go of later.
+fn earlier(entry: &Entry) -> i64 {
+    let attempts = i64::from(entry.attempts);
+    if entry.claim_no > 1 && attempts > 0 { attempts + 8 } else { 0 }
 }
 
 /// Room for `.rejected.csv` and its like behind an entry's own names.

@@ -23,16 +23,20 @@ pub struct QuarantineNames {
     pub reasons: PathBuf,
     /// The entry and its claim, for names of unfinished files.
     owner: (i64, i64),
+    /// How many claims before this one ended without a word, and may have left unfinished files.
+    earlier: i64,
 }
 
 impl QuarantineNames {
-    /// Below `folder`, with names that begin with `stem`, written by the entry `id` under its claim `claim_no`.
-    pub fn new(folder: &Path, stem: &str, id: i64, claim_no: i64) -> Self {
+    /// Below `folder`, with names that begin with `stem`, written by an entry (identity, claim) before which
+    /// `earlier` claims ended without a word.
+    pub fn new(folder: &Path, stem: &str, (id, claim_no): (i64, i64), earlier: i64) -> Self {
         Self {
             stem: stem.to_owned(),
             rejected: folder.join(format!("{stem}.rejected.csv")),
             reasons: folder.join(format!("{stem}.reasons.csv")),
             owner: (id, claim_no),
+            earlier,
         }
     }
 
@@ -47,10 +51,10 @@ impl QuarantineNames {
         self.remove_unfinished()
     }
 
-    /// Takes away what this and earlier claims did not finish writing.
+    /// Takes away what earlier claims did not finish writing.
     fn remove_unfinished(&self) -> Result<(), Error> {
         let (_, claim_no) = self.owner;
-        for claim_no in claim_no.saturating_sub(16)..=claim_no {
+        for claim_no in (claim_no - self.earlier).max(0)..claim_no {
             for path in [&self.rejected, &self.reasons] {
                 remove(&self.unfinished_of(path, claim_no))?;
             }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, OFlags, RenameFlags, openat, renameat_with};
 
-use super::super::digest::{copy_hashed, sha256_of, sha256_of_first};
+use super::super::digest::{copy_hashed, sha256_of_first};
 use super::super::stamp::Stamp;
 use super::names::{private_name, unfinished_name};
 use super::writer::{OpenForWriting, is_open_for_writing};
@@ -80,15 +80,9 @@ impl PlacedFile {
     /// # Errors
     /// When a folder can't be looked into.
     pub fn locate(&self) -> io::Result<Seen> {
-        let mut held_as = None;
-        // A newer claim than the own one has taken it over; an older one may have left it.
-        for claim_no in (0..=self.claim_no + 1).rev() {
-            if exists(&self.private_of(claim_no))? {
-                held_as = Some(claim_no);
-                break;
-            }
-        }
-        let at_place = exists(&self.at_place)?;
+        let held_as = self.held_as()?;
+        // Of a file in hand nobody asks what lies where it lay before.
+        let at_place = held_as.is_none() && exists(&self.at_place)?;
         Ok(Seen {
             held_as,
             at_place,
@@ -97,6 +91,16 @@ impl PlacedFile {
             copied: false,
             one_file_system: true,
         })
+    }
+
+    /// The claim under whose number it is held: the own one, or a newer one that took it over, or an older one that left it.
+    fn held_as(&self) -> io::Result<Option<i64>> {
+        for claim_no in [self.claim_no, self.claim_no + 1].into_iter().chain((0..self.claim_no).rev()) {
+            if exists(&self.private_of(claim_no))? {
+                return Ok(Some(claim_no));
+            }
+        }
+        Ok(None)
     }
 
     /// As [`PlacedFile::locate`], with a look at what lies there.
@@ -109,7 +113,8 @@ impl PlacedFile {
             seen.held = self.compare(&self.private(), true)?;
         }
         if let Some(target) = &self.target {
-            seen.target = self.compare(target, false)?;
+            // Beside its own file, what lies there is read: that one is to be removed. Without it, it was just moved there.
+            seen.target = self.compare(target, seen.held_as.is_none())?;
             let parent = target.parent().unwrap_or(Path::new("."));
             create_durably(parent)?;
             seen.one_file_system = device_of(parent)? == device_of(self.at_place.parent().unwrap_or(Path::new(".")))?;
@@ -233,7 +238,7 @@ impl PlacedFile {
     pub fn remove_private(&self) -> io::Result<()> {
         let Some(target) = &self.target else { return Ok(()) };
         // One last look: the name is this claim's own, so nobody but a writer that has it open can have changed it.
-        if sha256_of(target)? != self.sha256 || self.compare(&self.private(), true)? != Content::Same {
+        if self.compare(target, false)? != Content::Same || self.compare(&self.private(), true)? != Content::Same {
             return Ok(());
         }
         if let Some(copy) = self.unfinished_of(self.claim_no) {
