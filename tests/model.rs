@@ -26,7 +26,7 @@ mod world;
 use search::{Found, search};
 use world::{Mutant, Rules};
 
-const LIMIT: usize = 8_000_000;
+const LIMIT: usize = 40_000_000;
 
 fn run(name: &str, rules: &Rules) -> Found {
     let found = search(rules, LIMIT);
@@ -70,6 +70,8 @@ fn try_it() {
             "m6" => rules.mutant = Some(Mutant::EnteredUnclaimed),
             "m7" => rules.mutant = Some(Mutant::AsideWithoutPolicy),
             "m9" => rules.mutant = Some(Mutant::ArrivingKeepsNames),
+            "m10" => rules.mutant = Some(Mutant::LostKeepsNames),
+            "m11" => rules.mutant = Some(Mutant::MovesBack),
             "m8" => rules.mutant = Some(Mutant::GoneNotNoted),
             "threads" => rules.processes = &[0, 0],
             "threads3" => rules.processes = &[0, 0, 1],

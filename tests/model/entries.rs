@@ -138,7 +138,9 @@ impl Entries {
             let Some(entry) = self.0[id] else { continue };
             let mine = match of {
                 Of::Claim { id: own, process, no } => {
-                    id == own as usize && entry.holder == Holder::Process(process) && (entry.claim_no == no || !numbered)
+                    id == own as usize
+                        && entry.holder == Holder::Process(process)
+                        && (entry.claim_no == no || !numbered)
                 }
                 Of::Process(process) => entry.holder == Holder::Process(process),
                 Of::Free { id: own, no } => {

@@ -56,7 +56,9 @@ pub fn go_on(turn: &mut Turn<'_>) {
             |entry, _| entry.place = Place::Nowhere,
             |done, _| or_lost(done, At::Idle),
         ),
-        At::Fail if turn.worker().held.attempts >= rules.max_attempts => give_up(turn, "gives it up", &transition::GIVE_UP),
+        At::Fail if turn.worker().held.attempts >= rules.max_attempts => {
+            give_up(turn, "gives it up", &transition::GIVE_UP)
+        }
         At::Expire => give_up(turn, "notes attempts without end", &transition::EXPIRE),
         At::Fail => {
             let place = whereabouts(turn.world, &rules, &turn.worker().held);
@@ -91,7 +93,9 @@ fn highest(world: &World, rules: &Rules, held: &Held) -> Option<u8> {
 /// What is seen, as `PlacedFile::locate` and `inspect` see it, and the program's decision on it.
 fn decide(world: &World, rules: &Rules, held: &Held, why: Why, held_as: Option<u8>) -> At {
     let at_place = match held.place {
-        Place::Processed | Place::Quarantine => held.archive.and_then(|n| rules.target(held.state, held.id, held.fixed, n)),
+        Place::Processed | Place::Quarantine => {
+            held.archive.and_then(|n| rules.target(held.state, held.id, held.fixed, n))
+        }
         Place::Inbox | Place::Held | Place::Nowhere => Some(Name::Delivered),
     };
     let mut seen = Seen {

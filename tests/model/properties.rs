@@ -99,9 +99,10 @@ pub fn is_at_rest(world: &World) -> bool {
         entry.holder == Holder::Nobody && !entry.state.is_open() && (!entry.is_unplaced() || waits(entry))
     });
     let given_up = |bytes: Bytes| {
-        world.entries.iter().any(|(_, entry)| {
-            entry.state == State::Failed && entry.place == Place::Inbox && entry.fixed == bytes
-        })
+        world
+            .entries
+            .iter()
+            .any(|(_, entry)| entry.state == State::Failed && entry.place == Place::Inbox && entry.fixed == bytes)
     };
     let inbox_done = world.files.get(Name::Delivered).is_none_or(|file| given_up(file.bytes));
     idle && !in_hand && settled && inbox_done

@@ -8,8 +8,8 @@ use iotpipe::source::Content;
 use super::entries::Done;
 use super::files::{Bytes, File, Name, Refusal};
 use super::pass::{taken_from, target};
-use super::scan::{enter_held, name_held};
-use super::worker::{At, Held, Turn, Why};
+use super::scan::{enter_held, held_name};
+use super::worker::{At, Held, Then, Turn, Why};
 use super::world::{Mutant, Rules, World};
 
 const LOOK: At = At::Look(Why::Settle);
@@ -27,10 +27,9 @@ pub fn go_on(turn: &mut Turn<'_>) {
             turn.act("ends the copy", move |world, held| end_copy(world, held, verified));
             turn.fault("can't write the copy", |world, held| end_copy(world, held, false));
         }
-        At::Moved => turn.act("looks whether it moved as it was", move |world, held| {
+        At::Moved => turn.act("takes back what did not move as it was", move |world, held| {
             let Some(name) = target(&rules, held) else { return LOOK };
-            let is_still = world.files.get(name).is_some_and(|file| file.bytes == held.fixed);
-            if !is_still && rules.compare(&world.files, name, held.fixed, false) != Content::Same {
+            if rules.compare(&world.files, name, held.fixed, false) != Content::Same {
                 let _ = world.files.rename(name, rules.private(held.id, held.no));
             }
             LOOK
@@ -47,9 +46,19 @@ pub fn go_on(turn: &mut Turn<'_>) {
             }
         }),
         At::GrownEntered { new } => turn.act("gives it its private name", move |world, held| {
-            match name_held(world, &rules, rules.private(held.id, held.no), new) {
-                Ok(()) => At::EnteredDone { new, settles: true },
-                Err(_) => At::EnteredGone { new, settles: true },
+            match world.files.rename(rules.private(held.id, held.no), held_name(&rules, new)) {
+                Ok(()) => At::EnteredDone { new, then: Then::Settle },
+                Err(_) => At::EnteredGone { new, then: Then::Settle },
+            }
+        }),
+        At::LongerEntered { new } => turn.act("gives it a second name", move |world, held| {
+            let then = Then::Note(held.state.goal().unwrap_or(held.place));
+            match target(&rules, held).and_then(|name| world.files.get(name)) {
+                Some(file) => {
+                    world.files.put(File { name: held_name(&rules, new), ..file });
+                    At::EnteredDone { new, then }
+                }
+                None => At::EnteredGone { new, then: Then::Settle },
             }
         }),
         At::Note(place) => turn.state(
@@ -70,7 +79,7 @@ pub fn go_on(turn: &mut Turn<'_>) {
 }
 
 fn act(turn: &mut Turn<'_>, step: Step) {
-    let rules = *turn.rules;
+    let (rules, process) = (*turn.rules, turn.process());
     let held = turn.worker().held;
     let own = rules.private(held.id, held.no);
     let copy = Name::Copy(held.id, held.no);
@@ -86,7 +95,7 @@ fn act(turn: &mut Turn<'_>, step: Step) {
         }),
         Step::Move => turn.act("moves it", move |world, held| {
             match target(&rules, held).map(|name| world.files.rename(own, name)) {
-                Some(Ok(())) => At::Moved,
+                Some(Ok(())) if rules.is(Mutant::MovesBack) => At::Moved,
                 _ => LOOK,
             }
         }),
@@ -94,14 +103,31 @@ fn act(turn: &mut Turn<'_>, step: Step) {
             let Some(name) = target(&rules, held) else { return LOOK };
             let same = |name, trusts| rules.compare(&world.files, name, held.fixed, trusts) == Content::Same;
             let is_safe = same(name, false) && same(own, true);
-            if is_safe || rules.is(Mutant::UnlinkWithoutCompare) { At::Unlink } else { LOOK }
+            if !is_safe && !rules.is(Mutant::UnlinkWithoutCompare) {
+                return LOOK;
+            }
+            // A writer that nobody tells of may append behind any last look: no call of the system closes that gap.
+            if !rules.tells_writers {
+                unlink(world, &rules, held);
+                return LOOK;
+            }
+            At::Unlink
         }),
-        Step::HandBack => turn.act("gives it back", move |world, held| match world.files.rename(own, Name::Delivered) {
-            // The program looks again some times.
-            Err(Refusal::Exists) if held.state == State::Failed => At::MoveFail,
-            Err(Refusal::Exists) => At::GrownTaken,
-            Err(Refusal::NotFound) | Ok(()) => LOOK,
+        Step::ArriveGrown => turn.act("enters what is longer", move |world, held| {
+            let Some(file) = target(&rules, held).and_then(|name| world.files.get(name)) else { return LOOK };
+            match enter_held(world, &rules, process, file.bytes) {
+                Some(new) => At::LongerEntered { new },
+                None => At::MoveFail,
+            }
         }),
+        Step::HandBack => {
+            turn.act("gives it back", move |world, held| match world.files.rename(own, Name::Delivered) {
+                // The program looks again some times.
+                Err(Refusal::Exists) if held.state == State::Failed => At::MoveFail,
+                Err(Refusal::Exists) => At::GrownTaken,
+                Err(Refusal::NotFound) | Ok(()) => LOOK,
+            })
+        }
         Step::RenameTarget => match rules.target(held.state, held.id, held.fixed, held.names) {
             None => turn.act("has no other name", |_, _| At::MoveFail),
             Some(_) => turn.state(

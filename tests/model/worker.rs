@@ -21,22 +21,50 @@ pub enum Why {
     Settle,
 }
 
+/// What follows once a file that stays held is entered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Then {
+    End,
+    Settle,
+    Note(Place),
+}
+
 /// What a worker does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum At {
     Idle,
     /// A scan has listed the delivered file and asked the manifest for its entry.
-    Listed { bytes: Bytes, known: Option<(u8, u8)> },
+    Listed {
+        bytes: Bytes,
+        known: Option<(u8, u8)>,
+    },
     /// It has its hash, or found it changed.
-    Hashed { bytes: Bytes, hashed: bool, known: Option<(u8, u8)> },
+    Hashed {
+        bytes: Bytes,
+        hashed: bool,
+        known: Option<(u8, u8)>,
+    },
     /// A scan found the entry of a name that it did not list.
-    Missed { id: u8, no: u8 },
+    Missed {
+        id: u8,
+        no: u8,
+    },
     /// A scan found a private name that is nobody's.
-    Stray { id: u8, no: u8 },
+    Stray {
+        id: u8,
+        no: u8,
+    },
     /// It could not be given back: the delivered name is taken.
-    StrayKept { id: u8, no: u8 },
+    StrayKept {
+        id: u8,
+        no: u8,
+    },
     /// It has an entry of its own.
-    StrayEntered { id: u8, no: u8, new: u8 },
+    StrayEntered {
+        id: u8,
+        no: u8,
+        new: u8,
+    },
     /// About to ask which contents are loaded.
     Claimed,
     /// About to look where the file is.
@@ -60,21 +88,37 @@ pub enum At {
     Back,
     BackDone,
     BackTaken,
-    Kept { bytes: Bytes },
+    Kept {
+        bytes: Bytes,
+    },
     /// The claim is lost: about to give back what is under its name.
     BackLost,
     /// The first part of a copy is written.
-    Copying { verified: bool },
-    /// Renamed to its target, not looked at again.
+    Copying {
+        verified: bool,
+    },
+    /// Renamed to its target, not looked at again: a mutant's alone.
     Moved,
     /// Compared, about to be unlinked.
     Unlink,
     /// To be given back, and its name is taken.
     GrownTaken,
-    GrownEntered { new: u8 },
-    /// What was entered has its name, or is gone: about to let go of it, and to go on settling where that was under way.
-    EnteredDone { new: u8, settles: bool },
-    EnteredGone { new: u8, settles: bool },
+    GrownEntered {
+        new: u8,
+    },
+    /// What was entered has its name, or is gone: about to let go of it, and to go on.
+    EnteredDone {
+        new: u8,
+        then: Then,
+    },
+    EnteredGone {
+        new: u8,
+        then: Then,
+    },
+    /// Entered what is longer than what was loaded.
+    LongerEntered {
+        new: u8,
+    },
     Note(Place),
     Lose,
     MoveFail,
@@ -126,7 +170,8 @@ impl Worker {
             At::Listed { known: Some((known, _)), .. } | At::Hashed { known: Some((known, _)), .. } => known == id,
             At::Missed { id: other, .. } | At::Stray { id: other, .. } | At::StrayKept { id: other, .. } => other == id,
             At::StrayEntered { id: other, new, .. } => other == id || new == id,
-            At::GrownEntered { new } | At::EnteredDone { new, .. } | At::EnteredGone { new, .. } => new == id,
+            At::GrownEntered { new } | At::LongerEntered { new } => new == id,
+            At::EnteredDone { new, .. } | At::EnteredGone { new, .. } => new == id,
             _ => false,
         };
         at || (self.has_claim() && self.held.id == id)
