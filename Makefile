@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test lint build sample chaos soak fuzz bench bench-core
+.PHONY: help run test lint build sample chaos soak fuzz bench bench-against bench-core
 
 # Each recipe reaches cargo through this: it installs what is missing, puts cargo on the path, then runs its arguments.
 TOOLCHAIN := scripts/toolchain.sh
@@ -11,7 +11,7 @@ TOOLCHAIN := scripts/toolchain.sh
 SAMPLE ?= --devices 3 --rows 5000 --files 2 --error-rate 0.02 --seed 42
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: build ## build, then take data/ through the pipeline on SQLite (with a small sample the first time)
 	@SAMPLE='$(SAMPLE)' scripts/demo.sh
@@ -24,6 +24,9 @@ chaos: ## kill the program 1000 times, count every line (CHAOS_KILLS=… per dat
 
 bench: build ## measure against what else could be used; at full scale writes docs/performance.md (BENCH_SCALE=… BENCH_ONLY=…)
 	@python3 bench/bench.py $${CARGO_TARGET_DIR:-target}/release/iotpipe
+
+bench-against: build ## an earlier binary and this one by turns, over the rows of make bench (OLD=path/to/iotpipe)
+	@python3 bench/against.py $(OLD) $${CARGO_TARGET_DIR:-target}/release/iotpipe
 
 bench-core: ## micro-benchmarks of the core (BENCH="parse …" for some of them)
 	@$(TOOLCHAIN) cargo bench --locked --package iotpipe-core --bench core -- $${BENCH:-}

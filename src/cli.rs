@@ -111,6 +111,45 @@ impl Command {
         }
     }
 
+    /// Its name, as it is typed.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Command::Init { .. } => "init",
+            Command::Migrate => "migrate",
+            Command::Scan(_) => "scan",
+            Command::Validate(_) => "validate",
+            Command::Aggregate(_) => "aggregate",
+            Command::Load(_) => "load",
+            Command::Run(_) => "run",
+            Command::Loop { .. } => "loop",
+            Command::Status => "status",
+            Command::Verify { .. } => "verify",
+            Command::Replay { .. } => "replay",
+            Command::Unload { .. } => "unload",
+            Command::Retry { .. } => "retry",
+            Command::Release => "release",
+            Command::Adopt => "adopt",
+            Command::Generate(_) => "generate",
+        }
+    }
+
+    /// Whether somebody waits for its result, so that a stop is no success.
+    pub fn is_asked_for(&self) -> bool {
+        matches!(self, Command::Verify { .. } | Command::Replay { .. } | Command::Unload { .. })
+    }
+
+    /// Whether the command takes files in hand, and so renames them in `data/`.
+    pub fn takes_files(&self) -> bool {
+        match self {
+            Command::Init { .. } | Command::Migrate | Command::Generate(_) | Command::Adopt => false,
+            Command::Status | Command::Verify { .. } | Command::Unload { .. } => false,
+            Command::Scan(_) | Command::Validate(_) | Command::Aggregate(_) | Command::Load(_) | Command::Run(_) => {
+                true
+            }
+            Command::Loop { .. } | Command::Replay { .. } | Command::Retry { .. } | Command::Release => true,
+        }
+    }
+
     /// Whether the command sends readings to the database.
     pub fn loads(&self) -> bool {
         matches!(self, Command::Load(_) | Command::Run(_) | Command::Loop { .. } | Command::Replay { .. })

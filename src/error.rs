@@ -40,7 +40,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A file could not be brought to its place.
-    #[error("{} can't be put there: {source}; it is tried again", path.display())]
+    #[error("{} can't be written: {source}; the file is brought there later", path.display())]
     Placing {
         /// Where it is to go.
         path: PathBuf,

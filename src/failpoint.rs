@@ -1,8 +1,9 @@
-//! Places where a test may end the process, as a crash or a power cut would. Without the feature `failpoints` they are
-//! nothing at all.
+//! Places where a test may end the process, as a crash or a power cut would, or stop it, as a slow disk or a suspended
+//! machine would. Without the feature `failpoints` they are nothing at all.
 //!
 //! `FAILPOINTS="committed=return"` kills the process the first time it gets there, `"committed=2*off->return"` the
-//! third time; see the crate `fail` for more.
+//! third time, `"committed=1*return(stop)"` stops it once until it is told to go on (SIGCONT); see the crate `fail` for
+//! more.
 
 /// Every name, in the order in which a run meets them.
 pub const ALL: &[&str] = &[
@@ -30,13 +31,15 @@ pub const ALL: &[&str] = &[
     "archived",
 ];
 
-/// Ends the process here when a test asked for it.
+/// Ends or stops the process here when a test asked for it.
 #[inline]
 pub fn reach(name: &'static str) {
     debug_assert!(ALL.contains(&name), "{name} is not in the list");
     #[cfg(feature = "failpoints")]
-    fail::fail_point!(name, |_| {
+    fail::fail_point!(name, |how: Option<String>| {
         // SIGKILL, so that nothing is flushed, dropped or rolled back on the way out.
-        let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+        let signal = if how.as_deref() == Some("stop") { libc::SIGSTOP } else { libc::SIGKILL };
+        // SAFETY: neither of the two runs any code of ours. To this very thread: it gets no further.
+        unsafe { libc::raise(signal) };
     });
 }

@@ -53,6 +53,8 @@ fn try_it() {
             "untold" => rules.tells_writers = false,
             "slow" => rules.looks_slowly = true,
             "same" => rules.same_content = true,
+            "many" => rules.commits_once = false,
+            "m12" => rules.mutant = Some(Mutant::NameNotAskedFor),
             "badB" => rules.bad = Some(files::Bytes::B),
             "badA" => rules.bad = Some(files::Bytes::A),
             "removes" => rules.removes = true,

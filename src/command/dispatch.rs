@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use super::exit::{Exit, conclude};
-use super::signals::STOP;
+use super::signals::{Ending, STOP};
 use super::{
     adopt, aggregate, generate, init, load, loaded, migrate, release, replay, retry, run, scan, signals, status,
     unload, validate, verify, watch,
@@ -15,29 +15,40 @@ use crate::cli::{Cli, Command, Global};
 use crate::config::{Config, ConfigError};
 use crate::error::Error;
 use crate::ingest::pass::BatchMemory;
-use crate::ingest::{Context, identify};
-use crate::manifest::{self, Worker};
+use crate::ingest::{Context, Folders, expect_writable, identify, tell_apart};
+use crate::manifest::{self, State, Worker};
 use crate::source::{Arrivals, ignore_lease_breaks};
 use crate::store::{Store, StoreError};
 use crate::telemetry;
-use crate::terminal::Printer;
+use crate::terminal::{Printer, Summary};
 
 /// Runs what was asked for, and says on stderr why it could not.
 pub fn dispatch(cli: Cli) -> Exit {
     let printer = Printer::new(cli.global.output, cli.global.quiet);
+    let step = cli.command.name();
     match run_command(cli, printer) {
         Ok(exit) => exit,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            printer.error(&format!("{error:#}"));
+            printer.result(&Failure { summary: Summary::of(step), error: format!("{error:#}") });
             exit_of(&error)
         }
     }
+}
+
+/// What programs read where a command failed.
+#[derive(serde::Serialize)]
+struct Failure {
+    #[serde(flatten)]
+    summary: Summary,
+    error: String,
 }
 
 fn exit_of(error: &anyhow::Error) -> Exit {
     let never = error.downcast_ref::<ConfigError>().is_some()
         || matches!(error.downcast_ref::<StoreError>(), Some(StoreError::Url | StoreError::Schema(_)))
         || matches!(error.downcast_ref::<Error>(), Some(Error::Store(StoreError::Url | StoreError::Schema(_))))
+        || error.downcast_ref::<Folders>().is_some()
         || error.downcast_ref::<loaded::NotLoaded>().is_some()
         || error.downcast_ref::<init::Exists>().is_some();
     if never { Exit::Never } else { Exit::TryAgain }
@@ -52,7 +63,11 @@ fn run_command(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
     if let Command::Generate(args) = &command {
         return generate::run(args, &config, printer);
     }
+    tell_apart(&config.paths)?;
     create_folders(&config)?;
+    if command.takes_files() {
+        expect_writable(&config.paths.data)?;
+    }
     let _logs = telemetry::start(&config.paths.logs, global.log_format, global.verbose, global.quiet);
     let started = Instant::now();
     let store = Store::open(&config.database_url, command.workers())?;
@@ -61,6 +76,9 @@ fn run_command(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
     }
     bring_schema_up_to_date(&config, &store)?;
     ignore_lease_breaks();
+    if let Command::Status = command {
+        return status::run(&config, &store, printer);
+    }
     if let Command::Adopt = command {
         return adopt::run(&config, &store, printer);
     }
@@ -73,7 +91,8 @@ fn run_command(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
     let workers = command.workers();
     let arrivals = matches!(command, Command::Loop { .. }).then(|| Arc::new(Arrivals::new(&config.paths.data)));
     if arrivals.is_none() {
-        signals::stop_on_signals(&store, None)?;
+        let ending = Ending { printer, step: command.name(), code: i32::from(command.is_asked_for()) };
+        signals::stop_on_signals(&store, ending, None)?;
     }
     let to_server = command.loads() && !store.is_embedded();
     let batch_memory = if to_server { BatchMemory::large() } else { BatchMemory::small() };
@@ -97,7 +116,6 @@ fn run_command(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
 
 fn carry_out(context: &Context<'_>, command: Command, started: Instant) -> anyhow::Result<Exit> {
     let (strict, summary) = match command {
-        Command::Status => return status::run(context),
         Command::Verify { files } => return verify::run(context, &files),
         Command::Replay { file } => return replay::run(context, &file),
         Command::Unload { file, again } => return unload::run(context, &file, again),
@@ -109,9 +127,30 @@ fn carry_out(context: &Context<'_>, command: Command, started: Instant) -> anyho
         Command::Run(args) => (args.step.strict, run::run(context)),
         Command::Retry { files } => return retry::run(context, &files),
         Command::Release => return release::run(context),
-        Command::Init { .. } | Command::Adopt | Command::Migrate | Command::Generate(_) => return Ok(Exit::Done),
+        Command::Init { .. } | Command::Adopt | Command::Status | Command::Migrate | Command::Generate(_) => {
+            return Ok(Exit::Done);
+        }
     };
-    Ok(conclude(summary?, started, strict, context.printer))
+    let mut summary = summary?;
+    summary.failed_total = manifest::count_by_state(context.store, Some(&context.origin))?
+        .into_iter()
+        .find_map(|(state, n)| (state == State::Failed).then_some(n.unsigned_abs()))
+        .unwrap_or(0);
+    if summary.failed_total > 0 {
+        let files = if summary.failed_total == 1 {
+            "1 file is".to_owned()
+        } else {
+            format!("{} files are", summary.failed_total)
+        };
+        context.printer.say(&format!("{files} given up: `iotpipe status` says why, `iotpipe retry` takes up again"));
+        summary.imperfect = true;
+    }
+    if summary.pending > 0 {
+        let holders =
+            manifest::holders(context.store, Some(&context.origin), Some(context.worker.id)).map_err(Error::from)?;
+        holders.iter().for_each(|holder| context.printer.say(&holder.to_string()));
+    }
+    Ok(conclude(summary, started, strict, context.printer))
 }
 
 const DEFAULT_CONFIG: &str = "iotpipe.toml";

@@ -17,13 +17,14 @@ const LOOK: Duration = Duration::from_millis(100);
 pub fn run(context: &Context<'_>, path: &Path) -> anyhow::Result<Exit> {
     let started = Instant::now();
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let sha256 = sha256_of(path).map_err(Error::source(path))?;
-    let descent = manifest::descent_of(context.store, &name, &sha256).map_err(Error::from)?;
+    // What a corrected file is, its name says; its content is what was corrected.
+    let descent = manifest::descent_of(context.store, &name, "").map_err(Error::from)?;
     let parent = descent.parent.ok_or_else(|| {
         NotLoaded(format!(
             "{path:?} does not tell whose rows it corrects: its name must still be <name>.<hash>-<id>.rejected.csv"
         ))
     })?;
+    let sha256 = sha256_of(path).map_err(Error::source(path))?;
     let corrections = manifest::corrections_of(context.store, parent).map_err(Error::from)?;
     let mut summary = Summary::of("replay");
     if corrections.iter().any(|file| file.sha256.as_deref() == Some(&sha256)) {

@@ -4,8 +4,11 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::exit::Exit;
-use crate::ingest::Context;
+use crate::config::Config;
 use crate::manifest::{self, State};
+use crate::source::read_marker;
+use crate::store::Store;
+use crate::terminal::Printer;
 
 /// A device is quiet when it lags this far behind the latest reading of all.
 const QUIET_AFTER: chrono::TimeDelta = chrono::TimeDelta::hours(1);
@@ -17,21 +20,26 @@ struct Status {
     step: &'static str,
     files: std::collections::BTreeMap<&'static str, i64>,
     rows: manifest::RowTotals,
+    holders: Vec<manifest::Holder>,
     last_errors: Vec<manifest::LastError>,
     quiet_devices: Vec<manifest::QuietDevice>,
 }
 
-pub fn run(context: &Context<'_>) -> anyhow::Result<Exit> {
-    let counts = manifest::count_by_state(context.store)?;
+pub fn run(config: &Config, store: &Store, printer: Printer) -> anyhow::Result<Exit> {
+    // Only read: where the folder can't be seen, the files of all folders are shown.
+    let origin = read_marker(&config.paths.data).ok().flatten();
+    let origin = origin.as_deref();
+    let counts = manifest::count_by_state(store, origin)?;
     let status = Status {
         step: "status",
         files: counts.iter().map(|(state, n)| (state.as_str(), *n)).collect(),
-        rows: manifest::row_totals(context.store)?,
-        last_errors: manifest::last_errors(context.store, SHOWN)?,
-        quiet_devices: manifest::quiet_devices(context.store, QUIET_AFTER, SHOWN)?,
+        rows: manifest::row_totals(store, origin)?,
+        holders: manifest::holders(store, origin, None)?,
+        last_errors: manifest::last_errors(store, origin, SHOWN)?,
+        quiet_devices: manifest::quiet_devices(store, QUIET_AFTER, SHOWN)?,
     };
-    context.printer.show(&text(&status, context.store.place()));
-    context.printer.result(&status);
+    printer.show(&text(&status, store.place()));
+    printer.result(&status);
     Ok(Exit::Done)
 }
 
@@ -42,6 +50,7 @@ fn text(status: &Status, place: &str) -> String {
     lines.push(format!("files       {}", if files.is_empty() { "none yet".to_owned() } else { files.join(", ") }));
     let rows = &status.rows;
     lines.push(format!("rows        {} loaded, {} rejected, {} duplicate", rows.loaded, rows.rejected, rows.duplicate));
+    lines.extend(status.holders.iter().map(|holder| format!("in hand     {holder}")));
     for error in &status.last_errors {
         lines.push(format!("{:<11} {:?}: {}", error.state, error.source, error.error));
     }

@@ -9,7 +9,7 @@ use notify::{EventKind, RecursiveMode, Watcher};
 
 use super::exit::Exit;
 use super::run;
-use super::signals::{STOP, stop_on_signals};
+use super::signals::{Ending, STOP, stop_on_signals};
 use crate::ingest::Context;
 use crate::terminal::Summary;
 
@@ -18,7 +18,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 pub fn run(context: &Context<'_>, interval: Duration) -> anyhow::Result<Exit> {
     let (wake, woken) = channel();
-    stop_on_signals(context.store, Some(wake.clone()))?;
+    let ending = Ending { printer: context.printer, step: "loop", code: 0 };
+    stop_on_signals(context.store, ending, Some(wake.clone()))?;
     let _watcher = watch_for_arrivals(context, wake);
     let place = context.config.paths.data.display();
     context.printer.say(&format!("loop: watching {place}, at least every {}", humantime::format_duration(interval)));

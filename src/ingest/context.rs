@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use super::pass::BatchMemory;
 use crate::config::Config;
+use crate::error::Error;
 use crate::manifest::{Entry, Place, Worker};
 use crate::sink::QuarantineNames;
 use crate::source::{Arrivals, MAX_NAME_BYTES, PlacedFile, cut, own_stem, split_name};
@@ -82,6 +83,28 @@ impl Context<'_> {
         let sha256 = entry.sha256.as_deref().unwrap_or_default();
         let stem = entry.quarantine_name.clone().unwrap_or_else(|| first_version_stem(entry.file_name(), sha256));
         QuarantineNames::new(&self.config.paths.quarantine, &stem, entry.id, entry.claim_no)
+    }
+
+    /// Takes away what passes over the entry's file have left in the quarantine: it is no longer true.
+    ///
+    /// # Errors
+    /// When the quarantine can't be written.
+    pub fn forget_rows(&self, entry: &Entry) -> Result<(), Error> {
+        self.own_quarantine_names(entry).remove_rows()?;
+        self.forget_earlier_rows(entry)
+    }
+
+    /// The same for what the manifest recorded of it when it had another content.
+    ///
+    /// # Errors
+    /// When the quarantine can't be written.
+    pub fn forget_earlier_rows(&self, entry: &Entry) -> Result<(), Error> {
+        let is_of_first_version = entry.validated_at.is_some() && entry.rows_rejected.is_some_and(|rows| rows > 0);
+        match &entry.quarantine_name {
+            Some(stem) if *stem != self.own_quarantine_names(entry).stem => self.quarantine_names(entry).remove_rows(),
+            None if is_of_first_version => self.quarantine_names(entry).remove_rows(),
+            _ => Ok(()),
+        }
     }
 
     /// Share of bad rows above which the file is refused: never, where it holds the corrected rows of another.

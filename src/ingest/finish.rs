@@ -2,10 +2,11 @@
 
 use super::context::Context;
 use super::group::{Outcome, Outcomes};
-use super::hold::{hand_back_changed, hand_back_lost, settle_places, take, target_names, whereabouts};
+use super::hold::{hand_back_changed, hand_back_lost, settle_places, take, whereabouts};
+use super::target::closed_as;
 use crate::error::{Error, Policy};
 use crate::failpoint;
-use crate::manifest::{self, Aside, Entry, Original, Place, State, Whereabouts};
+use crate::manifest::{self, Aside, Entry, Original, State};
 use crate::sink::write_file_reason;
 use crate::store::StoreError;
 use crate::terminal::Summary;
@@ -27,12 +28,17 @@ pub(super) fn finish(
             Ok(Outcome::Reached(tally, lies)) => {
                 tracing::info!(file = entry.source, state = target.as_str(), ?tally, "committed");
                 count(summary, &tally, target);
-                Ok((target == State::Loaded).then(|| closed_as(entry, State::Loaded, &lies)))
+                context
+                    .forget_earlier_rows(entry)
+                    .map(|()| (target == State::Loaded).then(|| closed_as(entry, State::Loaded, &lies)))
             }
-            // What can't be taken in hand now is a failure as any other's.
-            Ok(Outcome::Duplicate(original)) => set_aside_duplicate(context, entry, &original, summary)
-                .or_else(|error| finish_failure(context, entry, error, summary)),
+            Ok(Outcome::Duplicate(original)) => set_aside_duplicate(context, entry, &original, summary),
             Err(error) => finish_failure(context, entry, error, summary),
+        };
+        let done = match done {
+            // What can't be taken in hand or written now is a failure as any other's.
+            Err(error) if error.is_of_one_file() => finish_failure(context, entry, error, summary),
+            done => done,
         };
         match done {
             Ok(entry) => closed.extend(entry),
@@ -55,18 +61,6 @@ fn count(summary: &mut Summary, tally: &Tally, target: State) {
     summary.imperfect |= tally.rejected + tally.differing > 0;
 }
 
-/// The entry as the commit left it.
-pub(super) fn closed_as(entry: &Entry, state: State, lies: &Whereabouts) -> Entry {
-    let goal = state.goal().unwrap_or(Place::Processed);
-    Entry {
-        state: state.as_str().to_owned(),
-        place: lies.place.as_str().to_owned(),
-        place_name: lies.name.clone(),
-        archive_name: if goal == Place::Inbox { None } else { target_names(entry, goal).next() },
-        ..entry.clone()
-    }
-}
-
 /// Does what the error's policy says; gives the entry where it is closed now and its file has a way to go.
 fn finish_failure(
     context: &Context<'_>,
@@ -86,22 +80,26 @@ fn finish_failure(
         }
         (Policy::HandBack, _) => {
             context.report_once(&format!("{:?}: {why}", entry.source));
-            context.quarantine_names(entry).remove_rows()?;
             hand_back_changed(context, entry, &why)?;
+            context.forget_rows(entry)?;
             Ok(None)
         }
         (Policy::Vanish, _) => {
-            context.printer.say(&format!("{:?}: {why}", entry.source));
             manifest::vanished(context.store, entry.claim(), &why)?;
+            context.forget_rows(entry)?;
+            context.printer.say(&format!("{:?}: {why}", entry.source));
             (summary.failed, summary.retry) = (summary.failed + 1, true);
             Ok(None)
         }
         // Where nobody knows what it was, the file was alone in its transaction: it is blamed, and others go on.
         (Policy::RetryNow | Policy::RetryLater | Policy::RetryAlone, _) => {
-            context.printer.say(&format!("{:?}: {why}", entry.source));
-            (summary.failed, summary.retry) = (summary.failed + 1, true);
             let lies = whereabouts(context, entry);
             let given_up = manifest::attempt_failed(context.store, entry, &why, &lies)?;
+            context.printer.say(&format!("{:?}: {why}", entry.source));
+            (summary.failed, summary.retry) = (summary.failed + 1, true);
+            if given_up {
+                context.forget_rows(entry)?;
+            }
             Ok(given_up.then(|| closed_as(entry, State::Failed, &lies)))
         }
         (Policy::Release, _) => {
@@ -113,9 +111,10 @@ fn finish_failure(
 }
 
 fn refuse(context: &Context<'_>, entry: &Entry, refusal: &FileRejection, why: &str) -> Result<Entry, Error> {
+    // The names are the entry's: a worker that lost it may not write there.
+    let lies = take(context, entry)?.lies;
     let names = context.own_quarantine_names(entry);
     write_file_reason(&names, refusal)?;
-    let lies = whereabouts(context, entry);
     let refused = closed_as(entry, State::Rejected, &lies);
     let aside = Aside::Rejected { quarantine_name: &names.stem };
     let archive_name = refused.archive_name.as_deref().unwrap_or_default();
@@ -142,9 +141,7 @@ fn set_aside_duplicate(
     }
     failpoint::reach("aside-marked");
     // An earlier pass may have written its rows, before the other was loaded.
-    if entry.quarantine_name.is_some() {
-        context.quarantine_names(entry).remove_rows()?;
-    }
+    context.forget_rows(entry)?;
     summary.files += 1;
     Ok(Some(duplicate))
 }

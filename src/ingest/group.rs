@@ -4,8 +4,9 @@ use std::fs::File;
 use std::sync::atomic::Ordering;
 
 use super::context::Context;
-use super::hold::{HeldFile, take, target_names};
+use super::hold::{HeldFile, take};
 use super::pass::{PassInput, run_pass};
+use super::target::archive_name;
 use crate::error::Error;
 use crate::failpoint;
 use crate::manifest::{self, Entry, Original, Place, Progress, State, Whereabouts};
@@ -78,7 +79,7 @@ impl<'f> Group<'_, 'f> {
 
     fn load_one(&self, transaction: &mut dyn LoadTransaction, file: &Entry) -> Result<Outcome, Error> {
         let held = take(self.context, file)?;
-        let mut quarantine = QuarantineSink::new(self.context.own_quarantine_names(file));
+        let mut quarantine = QuarantineSink::new(self.context.own_quarantine_names(file)).while_held(&held.path);
         let mut aggregates = AggregateSink::new(&self.context.config.contract);
         transaction.open_file(file.id)?;
         let mut raw = RawSink { transaction };
@@ -118,7 +119,7 @@ impl<'f> Group<'_, 'f> {
         }
         let held = take(self.context, file)?;
         if self.target == State::Validated {
-            let mut quarantine = QuarantineSink::new(self.context.own_quarantine_names(file));
+            let mut quarantine = QuarantineSink::new(self.context.own_quarantine_names(file)).while_held(&held.path);
             let tally = self.pass_over(file, &held, &mut [&mut quarantine])?;
             return Ok(Prepared::Passed { tally, aggregates: None, held });
         }
@@ -150,7 +151,7 @@ impl<'f> Group<'_, 'f> {
         lies: Whereabouts,
     ) -> Result<Outcome, Error> {
         let names = self.context.own_quarantine_names(file);
-        let archive_name = target_names(file, Place::Processed).next();
+        let archive_name = archive_name(file, Place::Processed, &lies);
         let progress = Progress {
             claim: file.claim(),
             state: self.target,

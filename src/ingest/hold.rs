@@ -6,12 +6,11 @@ use std::path::{Path, PathBuf};
 use super::apart::enter_apart;
 use super::context::Context;
 use super::next::{Position, Step, next};
+use super::target::target_names;
 use crate::error::Error;
 use crate::failpoint;
 use crate::manifest::{self, Claim, Entry, Place, State, Whereabouts, Work};
-use crate::source::{
-    Fixed, OpenForWriting, PlacedFile, is_open_for_writing, own_stem, private_name, sha256_of, stamp_of,
-};
+use crate::source::{Fixed, OpenForWriting, PlacedFile, is_open_for_writing, private_name, sha256_of, stamp_of};
 use crate::store::StoreError;
 
 /// Steps after which a file that goes on changing under the program's hands is left for later.
@@ -41,6 +40,10 @@ pub fn take(context: &Context<'_>, entry: &Entry) -> Result<HeldFile, Error> {
             Step::TakeOver(claim_no) => file.take_over(claim_no),
             Step::Read => {
                 let path = file.private();
+                // What lies there may be no file any more: a link leads elsewhere, and a pipe keeps its reader waiting.
+                if !std::fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file()) {
+                    return Err(Error::Changed);
+                }
                 if is_open_for_writing(&path) == OpenForWriting::Yes {
                     return Err(Error::BeingWritten);
                 }
@@ -53,7 +56,7 @@ pub fn take(context: &Context<'_>, entry: &Entry) -> Result<HeldFile, Error> {
             Step::Vanish => return Err(Error::Vanished),
             _ => return Err(Error::Store(StoreError::ClaimLost)),
         };
-        seen_again(done).map_err(Error::storage(&file.at_place))?;
+        seen_again(done).map_err(Error::placing(&file.private()))?;
     }
     Err(Error::Changed)
 }
@@ -101,7 +104,7 @@ pub fn hand_back_changed(context: &Context<'_>, entry: &Entry, why: &str) -> Res
         // An archived file that is no longer what was loaded has no name to go back to.
         return Ok(manifest::vanished(context.store, entry.claim(), why)?);
     }
-    match file.hand_back() {
+    match hand_back_to_free_name(context, entry, &file) {
         Ok(()) => Ok(manifest::changed(context.store, entry.claim(), why)?),
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
             let now = fixed(&file.private()).map_err(Error::source(&file.private()))?;
@@ -111,6 +114,14 @@ pub fn hand_back_changed(context: &Context<'_>, entry: &Entry, why: &str) -> Res
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(manifest::changed(context.store, entry.claim(), why)?),
         Err(e) => Err(Error::storage(&file.at_place)(e)),
     }
+}
+
+/// Gives the file its delivered name again, unless a file or another entry has it.
+fn hand_back_to_free_name(context: &Context<'_>, entry: &Entry, file: &PlacedFile) -> io::Result<()> {
+    if manifest::is_name_taken(context.store, entry).map_err(io::Error::other)? {
+        return Err(io::ErrorKind::AlreadyExists.into());
+    }
+    file.hand_back()
 }
 
 /// Gives every held file that nobody has in hand back under its delivered name, and lets its entry begin anew: how many
@@ -133,7 +144,7 @@ pub fn hand_back_held(context: &Context<'_>) -> Result<(u64, u64), Error> {
             kept += 1;
             continue;
         }
-        context.quarantine_names(entry).remove_rows()?;
+        context.forget_rows(entry)?;
         manifest::handed_back(context.store, entry.claim())?;
         released += 1;
     }
@@ -156,27 +167,45 @@ fn fixed(path: &Path) -> io::Result<Fixed> {
 /// # Errors
 /// When the database is away or a disk is full: what stands under a private name is found by the next claim.
 pub fn settle_places(context: &Context<'_>, entries: &[Entry]) -> Result<(), Error> {
-    let mut arrived: Vec<(Place, Claim, PathBuf)> = Vec::new();
+    let mut arrived: Vec<Arrival> = Vec::new();
     for entry in entries {
         match settle_place(context, entry) {
             Ok(Some((place, path))) => arrived.push((place, entry.claim(), path)),
             Ok(None) | Err(Error::Store(StoreError::ClaimLost)) => {}
             Err(error) if error.is_of_surroundings() => return Err(error),
             Err(error) => {
+                match manifest::move_failed(context.store, entry, &error.to_string()) {
+                    // Another has it in hand now, and that was what went wrong.
+                    Err(StoreError::ClaimLost) => continue,
+                    other => other?,
+                }
                 context.report_once(&format!("{:?} is not yet in its place: {error}", entry.source));
-                manifest::move_failed(context.store, entry, &error.to_string())?;
             }
         }
     }
     let paths: Vec<PathBuf> = arrived.iter().map(|(_, _, path)| path.clone()).collect();
     crate::source::sync_folders_of(&paths)?;
     failpoint::reach("moved");
-    for place in [Place::Processed, Place::Quarantine, Place::Inbox] {
+    // A name in the inbox may be another entry's by now: each is noted by itself.
+    for (entry, (_, claim, _)) in in_inbox(entries, &arrived) {
+        if let Err(StoreError::Data { reason, .. }) = manifest::arrived(context.store, &[claim], Place::Inbox) {
+            manifest::move_failed(context.store, entry, &format!("its name is taken: {reason}"))?;
+        }
+    }
+    for place in [Place::Processed, Place::Quarantine] {
         let claims: Vec<Claim> = arrived.iter().filter(|(p, _, _)| *p == place).map(|(_, claim, _)| *claim).collect();
         manifest::arrived(context.store, &claims, place)?;
     }
     failpoint::reach("archived");
     Ok(())
+}
+
+type Arrival = (Place, Claim, PathBuf);
+
+fn in_inbox<'e>(entries: &'e [Entry], arrived: &[Arrival]) -> Vec<(&'e Entry, Arrival)> {
+    let entry_of = |arrival: &Arrival| entries.iter().find(|entry| entry.id == arrival.1.id);
+    let in_inbox = arrived.iter().filter(|(place, _, _)| *place == Place::Inbox);
+    in_inbox.filter_map(|arrival| Some((entry_of(arrival)?, arrival.clone()))).collect()
 }
 
 /// One file; gives its place and path when it is there.
@@ -198,6 +227,11 @@ fn settle_place(context: &Context<'_>, entry: &Entry) -> Result<Option<(Place, P
             Step::Publish => file.publish(),
             Step::Move => file.move_to_target(),
             Step::Remove => file.remove_private(),
+            Step::HandBack if goal == Place::Inbox => {
+                // Where its name is another's it stays held, for as long as that takes.
+                hand_back_to_free_name(context, entry, &file).map_err(Error::placing(&file.at_place))?;
+                Ok(())
+            }
             Step::HandBack => hand_back_grown(context, entry, &file),
             Step::RenameTarget => {
                 name = names.next();
@@ -237,8 +271,8 @@ fn all_taken() -> io::Error {
 /// What lies under the private name is more than was loaded, or another file: it was never read, and goes back. Where
 /// its name is taken it becomes an entry of its own, under that entry's private name.
 fn hand_back_grown(context: &Context<'_>, entry: &Entry, file: &PlacedFile) -> io::Result<()> {
-    match file.hand_back() {
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && entry.current() != State::Failed => {
+    match hand_back_to_free_name(context, entry, file) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
             let private = file.private();
             let now = fixed(&private)?;
             let bring = |own: &Path| crate::source::rename_without_overwriting(&private, own);
@@ -259,31 +293,3 @@ fn enter_longer(context: &Context<'_>, entry: &Entry, target: &Path) -> io::Resu
     };
     enter_apart(context, &entry.source, &now, bring).map_err(io::Error::other)
 }
-
-/// Names for a file below the folder of its goal, the first choice first. In `processed/` it keeps its path where that is
-/// free; in `quarantine/` each entry has a name of its own.
-pub fn target_names(entry: &Entry, goal: Place) -> impl Iterator<Item = String> + use<> {
-    let sha256 = entry.sha256.clone().unwrap_or_default();
-    let (stem, extension) = crate::source::split_name(entry.file_name());
-    let hash = sha256.get(..12).unwrap_or(&sha256).to_owned();
-    let own = own_stem(entry.file_name(), &sha256, entry.id, LONGEST_ENDING);
-    let mut names = Vec::new();
-    match goal {
-        Place::Quarantine => {
-            names.push(format!("{own}{extension}"));
-            names.push(format!("{own}.{}{extension}", entry.claim_no));
-        }
-        _ => {
-            let folder = entry.source.rsplit_once('/').map(|(folder, _)| format!("{folder}/")).unwrap_or_default();
-            names.push(entry.source.clone());
-            let room = crate::source::MAX_NAME_BYTES.saturating_sub(hash.len() + 1 + extension.len());
-            names.push(format!("{folder}{}.{hash}{extension}", crate::source::cut(stem, room)));
-            names.push(format!("{folder}{own}{extension}"));
-            names.push(format!("{folder}{own}.{}{extension}", entry.claim_no));
-        }
-    }
-    names.into_iter()
-}
-
-/// Room for `.<claim>.rejected.csv` behind an entry's own names.
-const LONGEST_ENDING: usize = 48;

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::context::Context;
-use super::finish::{closed_as, finish};
+use super::finish::finish;
 use super::group;
 use super::hold::{settle_places, whereabouts};
+use super::target::closed_as;
 use crate::error::{Error, Fault, Policy};
 use crate::failpoint;
 use crate::manifest::{self, Entry, State, Work, Worker};

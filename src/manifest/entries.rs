@@ -8,9 +8,9 @@ use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, PaginatorTrait, QueryF
 
 use super::entity::{ActiveModel, Column, Entity, Model as Entry};
 use super::state::{Place, State};
-use super::transition::{self, Of};
+use super::transition::{self, Of, instant, time_of};
 use super::worker::Worker;
-use crate::source::{Candidate, Stamp, given_name};
+use crate::source::{Candidate, given_name};
 use crate::store::{Session, Store, StoreError};
 
 /// Entries asked for or written at once.
@@ -58,6 +58,24 @@ pub fn in_inbox(store: &Store, origin: &str, sources: &[&str]) -> Result<HashMap
     Ok(found)
 }
 
+/// Whether another entry than `entry` lies in the inbox under its delivered name: the name is that one's then, even while
+/// its file is in hand and nothing is seen under it.
+///
+/// # Errors
+/// When the database can't be asked.
+pub fn is_name_taken(store: &Store, entry: &Entry) -> Result<bool, StoreError> {
+    let others = store.read(async |session| {
+        Entity::find()
+            .filter(Column::Origin.eq(entry.origin.as_str()))
+            .filter(Column::Place.eq(Place::Inbox.as_str()))
+            .filter(Column::Source.eq(entry.source.as_str()))
+            .filter(Column::Id.ne(entry.id))
+            .count(session)
+            .await
+    })?;
+    Ok(others > 0)
+}
+
 /// Writes what `scan` found. An entry that somebody has in hand meanwhile, or has changed, is left to him.
 ///
 /// # Errors
@@ -69,7 +87,7 @@ pub fn register(store: &Store, origin: &str, found: &[Registration], now: DateTi
         let transition = if r.sha256.is_some() { &transition::REFRESH_PENDING } else { &transition::REFRESH_ARRIVING };
         let given: [(Column, Value); 3] = [
             (Column::Size, r.candidate.stamp.size.into()),
-            (Column::ModifiedAt, time(r.candidate.stamp).into()),
+            (Column::ModifiedAt, instant(time_of(r.candidate.stamp))),
             (Column::Sha256, r.sha256.clone().into()),
         ];
         let statement = transition.statement(Of::Free { id, claim_no }, &given, store.dialect());
@@ -112,7 +130,7 @@ fn active(origin: &str, r: &Registration, now: DateTime<Utc>) -> ActiveModel {
         source: Set(r.candidate.source.clone()),
         judged_name: Set(r.descent.judged_name.clone()),
         size: Set(r.candidate.stamp.size),
-        modified_at: Set(time(r.candidate.stamp)),
+        modified_at: Set(time_of(r.candidate.stamp)),
         sha256: Set(r.sha256.clone()),
         state: Set(state.as_str().to_owned()),
         place: Set(Place::Inbox.as_str().to_owned()),
@@ -143,7 +161,7 @@ pub fn enter_held(
             origin: Set(origin.to_owned()),
             source: Set(source.to_owned()),
             size: Set(fixed.stamp.size),
-            modified_at: Set(time(fixed.stamp)),
+            modified_at: Set(time_of(fixed.stamp)),
             sha256: Set(Some(fixed.sha256.clone())),
             state: Set(State::Pending.as_str().to_owned()),
             place: Set(Place::Held.as_str().to_owned()),
@@ -168,10 +186,6 @@ pub fn seen_gone(store: &Store, entry: &Entry, why: &str) -> Result<bool, StoreE
     let given = [(Column::Place, Place::Nowhere.as_str().into()), (Column::LastError, why.into())];
     let statement = transition::SEEN_GONE.statement(of, &given, store.dialect());
     Ok(store.write(async |session| session.change(&statement).await)? == 1)
-}
-
-pub(super) fn time(stamp: Stamp) -> DateTime<Utc> {
-    DateTime::from_timestamp_micros(stamp.modified_at).unwrap_or_default()
 }
 
 /// Loaded files of `origin`, by identity; with `source`, those of that name alone.

@@ -7,7 +7,7 @@ use sea_orm::sea_query::Value;
 
 use super::entity::{Claim, Column, Model as Entry};
 use super::state::{Place, State};
-use super::transition::{self, MAX_ATTEMPTS, Of, Transition};
+use super::transition::{self, MAX_ATTEMPTS, Of, Transition, instant, time_of};
 use super::worker::Worker;
 use crate::store::{Dialect, Store, StoreError};
 
@@ -249,7 +249,7 @@ pub fn changed_and_held(
     let mut given: Vec<(Column, Value)> = vec![
         (Column::Sha256, now.sha256.clone().into()),
         (Column::Size, now.stamp.size.into()),
-        (Column::ModifiedAt, super::entries::time(now.stamp).into()),
+        (Column::ModifiedAt, instant(time_of(now.stamp))),
         (Column::LastError, why.into()),
         // Whoever still writes to it is not asked again at once.
         (Column::NotBefore, not_before(store, BACKOFF)?),
@@ -308,13 +308,18 @@ pub fn release(store: &Store, claim: Claim, lies: &Whereabouts) -> Result<(), St
     apply_held(store, &transition::RELEASE, claim, &lies.given())
 }
 
-/// Frees what `worker`, which has nothing in hand when it calls, could not let go of while the database was away.
+/// Frees what `worker`, which has nothing in hand when it calls, could not let go of while the database was away; and
+/// closed files that a worker which is no more had brought to their place without a last word.
 ///
 /// # Errors
 /// When the database can't be written.
 pub fn release_all(store: &Store, worker: &Worker) -> Result<(), StoreError> {
-    let statements = [&transition::FREE, &transition::FREE_CLOSED]
-        .map(|transition| transition.statement(Of::Worker(worker.id), &[], store.dialect()));
+    let (own, dead, dialect) = (Of::Worker(worker.id), Of::Dead, store.dialect());
+    let statements = [
+        transition::FREE.statement(own, &[], dialect),
+        transition::FREE_CLOSED.statement(own, &[], dialect),
+        transition::FREE_CLOSED.statement(dead, &[], dialect),
+    ];
     store.write(async |session| {
         for statement in &statements {
             session.change(statement).await?;
@@ -346,5 +351,5 @@ fn backoff(attempts: i32) -> Duration {
 
 /// The database's clock and `wait`.
 fn not_before(store: &Store, wait: Duration) -> Result<Value, StoreError> {
-    Ok((store.now()? + wait).into())
+    Ok(instant(store.now()? + wait))
 }

@@ -15,8 +15,8 @@ pub use claim::{Work, claim};
 pub use duplicate_content::{LoadedContents, Original, loaded_contents};
 pub use entity::{Claim, Model as Entry};
 pub use entries::{
-    Descent, Registration, corrections_of, descent_of, enter_held, entry, held, in_inbox, in_state, loaded_files,
-    open_files, register, seen_gone, take_in_origin,
+    Descent, Registration, corrections_of, descent_of, enter_held, entry, held, in_inbox, in_state, is_name_taken,
+    loaded_files, open_files, register, seen_gone, take_in_origin,
 };
 pub use ledger::{
     Aside, Progress, Whereabouts, arrived, attempt_failed, changed, changed_and_held, expired, handed_back, lost,

@@ -3,12 +3,14 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Statement,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
+    Statement,
 };
 use serde::Serialize;
 
 use super::entity::{Column, Entity, Model as Entry};
 use super::state::State;
+use super::worker::of_origin;
 use crate::store::{Store, StoreError};
 
 /// Rows of all files, by where they went.
@@ -42,29 +44,37 @@ pub struct QuietDevice {
     pub last_seen: DateTime<Utc>,
 }
 
-/// Sums over the loaded files.
+/// Sums over the loaded files of `origin`, or of all folders.
 ///
 /// # Errors
 /// When the database can't be asked.
-pub fn row_totals(store: &Store) -> Result<RowTotals, StoreError> {
-    let sql = "SELECT CAST(coalesce(sum(rows_loaded), 0) AS bigint) AS loaded,
+pub fn row_totals(store: &Store, origin: Option<&str>) -> Result<RowTotals, StoreError> {
+    let sql = format!(
+        "SELECT CAST(coalesce(sum(rows_loaded), 0) AS bigint) AS loaded,
                       CAST(coalesce(sum(rows_rejected), 0) AS bigint) AS rejected,
                       CAST(coalesce(sum(rows_duplicate), 0) AS bigint) AS duplicate
-               FROM manifest WHERE state = 'loaded'";
+               FROM manifest WHERE state = 'loaded' AND {}",
+        of_origin("origin", origin, store.dialect())
+    );
     store.read(async |db| {
         let statement = Statement::from_string(db.get_database_backend(), sql);
         Ok(RowTotals::find_by_statement(statement).one(db).await?.unwrap_or_default())
     })
 }
 
-/// The latest files with an error, newest first.
+fn is_of(origin: Option<&str>) -> Condition {
+    Condition::all().add_option(origin.map(|origin| Column::Origin.eq(origin)))
+}
+
+/// The latest files of `origin` with an error, newest first.
 ///
 /// # Errors
 /// When the database can't be asked.
-pub fn last_errors(store: &Store, limit: u64) -> Result<Vec<LastError>, StoreError> {
+pub fn last_errors(store: &Store, origin: Option<&str>, limit: u64) -> Result<Vec<LastError>, StoreError> {
     let files: Vec<Entry> = store.read(async |db| {
         Entity::find()
             .filter(Column::LastError.is_not_null())
+            .filter(is_of(origin))
             .filter(Column::State.ne("duplicate"))
             .order_by_desc(Column::Id)
             .limit(limit)
@@ -112,16 +122,17 @@ pub fn quiet_devices(store: &Store, lag: TimeDelta, limit: u64) -> Result<Vec<Qu
         .collect())
 }
 
-/// Number of files by state.
+/// Number of files of `origin` by state.
 ///
 /// # Errors
 /// When the database can't be asked.
-pub fn count_by_state(store: &Store) -> Result<Vec<(State, i64)>, StoreError> {
+pub fn count_by_state(store: &Store, origin: Option<&str>) -> Result<Vec<(State, i64)>, StoreError> {
     let counts: Vec<(String, i64)> = store.read(async |session| {
         Entity::find()
             .select_only()
             .column(Column::State)
             .column_as(Expr::cust("count(*)"), "n")
+            .filter(is_of(origin))
             .group_by(Column::State)
             .into_tuple()
             .all(session)

@@ -7,10 +7,13 @@
 use std::fmt::Write;
 use std::mem::discriminant;
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use sea_orm::sea_query::{Condition, Expr, ExprTrait, PostgresQueryBuilder, Query, SqliteQueryBuilder, Value};
 
 use super::entity::{Claim, Column, Entity};
 use super::state::{Place, State};
+use super::worker::is_free;
+use crate::source::Stamp;
 use crate::store::Dialect;
 
 /// Attempts after which a file is given up.
@@ -236,6 +239,8 @@ pub(super) enum Of<'c> {
     Claims(&'c [Claim]),
     /// Whatever this worker holds.
     Worker(i64),
+    /// Whatever workers hold that are no more.
+    Dead,
     /// An entry that nobody has in hand, with the claim number that was seen.
     Free {
         /// The entry.
@@ -305,6 +310,7 @@ impl Transition {
                     .add(numbers)
             }
             Of::Worker(worker) => condition.add(Expr::col(Column::WorkerId).eq(worker)),
+            Of::Dead => condition.add(Expr::col(Column::WorkerId).is_not_null()).add(Expr::cust(is_free(dialect))),
             Of::Free { id, claim_no } => condition
                 .add(Expr::col(Column::Id).eq(id))
                 .add(Expr::col(Column::ClaimNo).eq(claim_no))
@@ -326,6 +332,16 @@ impl Transition {
             Dialect::Sqlite => update.to_string(SqliteQueryBuilder),
         }
     }
+}
+
+/// A time as both databases keep it: the texts of SQLite are compared as texts.
+pub(super) fn instant(time: DateTime<Utc>) -> Value {
+    time.to_rfc3339_opts(SecondsFormat::Micros, false).into()
+}
+
+/// When the file of this stamp was last changed.
+pub(super) fn time_of(stamp: Stamp) -> DateTime<Utc> {
+    DateTime::from_timestamp_micros(stamp.modified_at).unwrap_or_default()
 }
 
 /// The table as ARCHITECTURE.md shows it.

@@ -176,11 +176,12 @@ fn lapsed_before(dialect: Dialect, age: Duration) -> String {
 
 /// The condition that nobody alive has an entry in hand.
 pub(super) fn is_free(dialect: Dialect) -> String {
-    format!(
-        "(worker_id IS NULL OR worker_id NOT IN (SELECT w.id FROM worker w WHERE w.lease_until > {} AND w.lease_until < {}))",
-        dialect.now(),
-        dialect.after(LONGEST_LEASE)
-    )
+    format!("(worker_id IS NULL OR worker_id NOT IN (SELECT w.id FROM worker w WHERE {}))", lives(dialect))
+}
+
+/// The condition that the lease of a worker `w` holds.
+fn lives(dialect: Dialect) -> String {
+    format!("w.lease_until > {} AND w.lease_until < {}", dialect.now(), dialect.after(LONGEST_LEASE))
 }
 
 /// Somebody who has files in hand.
@@ -190,30 +191,44 @@ pub struct Holder {
     pub worker: String,
     /// Files in its hand that are not yet done.
     pub files: i64,
-    /// Until when its claim holds unless it is renewed.
+    /// Until when its claims hold unless it renews them.
     pub until: chrono::DateTime<chrono::Utc>,
 }
 
-/// Who has files of `origin` in hand, other than the worker `own`.
+impl std::fmt::Display for Holder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let files = if self.files == 1 { "1 file is".to_owned() } else { format!("{} files are", self.files) };
+        let until = self.until.format("%H:%M:%S UTC");
+        write!(f, "{files} in the hands of {} until {until}, unless it renews its claim", self.worker)
+    }
+}
+
+/// Who has files in hand: those of `origin`, or of all folders; the worker `own` left out.
 ///
 /// # Errors
 /// When the database can't be asked.
-pub fn holders(store: &Store, own: Option<i64>) -> Result<Vec<Holder>, StoreError> {
+pub fn holders(store: &Store, origin: Option<&str>, own: Option<i64>) -> Result<Vec<Holder>, StoreError> {
     let dialect = store.dialect();
     let sql = format!(
         "SELECT w.host, w.pid, count(*), w.lease_until FROM manifest m JOIN worker w ON w.id = m.worker_id
-         WHERE m.worker_id IS NOT NULL AND w.lease_until > {} AND w.id <> {}
+         WHERE m.worker_id IS NOT NULL AND {} AND w.id <> {} AND {}
          GROUP BY w.id, w.host, w.pid, w.lease_until ORDER BY w.id",
-        dialect.now(),
-        own.unwrap_or(0)
+        of_origin("m.origin", origin, dialect),
+        own.unwrap_or(0),
+        lives(dialect)
     );
     store.read(async |session| {
         let mut holders = Vec::new();
         for row in session.rows(sql).await? {
             let (host, pid): (String, i64) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
-            let worker = format!("process {pid} on {host}");
+            let worker = format!("process {pid} on host {host}");
             holders.push(Holder { worker, files: row.try_get_by_index(2)?, until: row.try_get_by_index(3)? });
         }
         Ok(holders)
     })
+}
+
+/// The condition that the column `origin` is this one; none: any.
+pub(super) fn of_origin(column: &str, origin: Option<&str>, dialect: Dialect) -> String {
+    origin.map_or_else(|| "true".to_owned(), |origin| format!("{column} = {}", dialect.text(origin)))
 }

@@ -8,6 +8,7 @@ use super::row_sink::Sink;
 use crate::error::Error;
 use crate::failpoint;
 use crate::source::{durable_rename, unfinished_name};
+use crate::store::StoreError;
 use iotpipe_core::reading::{Batch, Rejection, Verdict};
 use iotpipe_core::validate::FileRejection;
 
@@ -83,6 +84,8 @@ pub struct QuarantineSink {
     open: Option<OpenFiles>,
     /// Whether there may be half-written files.
     begun: bool,
+    /// The name under which the file is held, where the names are those of an entry at work.
+    held: Option<PathBuf>,
 }
 
 struct OpenFiles {
@@ -94,7 +97,21 @@ struct OpenFiles {
 impl QuarantineSink {
     /// For the file that `names` belong to.
     pub fn new(names: QuarantineNames) -> Self {
-        Self { names, header: Vec::new(), header_lines: 1, line_end: b"\n", open: None, begun: false }
+        Self { names, header: Vec::new(), header_lines: 1, line_end: b"\n", open: None, begun: false, held: None }
+    }
+
+    /// Writes under the final names only while `path` exists. A worker whose claim was taken over has lost that name; the
+    /// rows of its pass, late as they are, may not take the place of those of the newer claim.
+    pub fn while_held(mut self, path: &Path) -> Self {
+        self.held = Some(path.to_owned());
+        self
+    }
+
+    fn expect_held(&self) -> Result<(), Error> {
+        match &self.held {
+            Some(path) if path.symlink_metadata().is_err() => Err(Error::Store(StoreError::ClaimLost)),
+            _ => Ok(()),
+        }
     }
 
     fn create(&self) -> Result<OpenFiles, Error> {
@@ -150,12 +167,16 @@ impl Sink for QuarantineSink {
     /// Both files stand under their names before the step commits: a crash in between leaves files that the next
     /// attempt writes again, never a commit without its files.
     fn finish(&mut self) -> Result<(), Error> {
-        let Some(mut open) = self.open.take() else { return self.names.remove_rows() };
+        let Some(mut open) = self.open.take() else {
+            self.expect_held()?;
+            return self.names.remove_rows();
+        };
         let failed = || Error::storage(&self.names.rejected);
         open.rejected.write_all(self.line_end).map_err(failed())?;
         let file = open.rejected.into_inner().map_err(|e| failed()(e.into_error()))?;
         file.sync_all().map_err(failed())?;
         failpoint::reach("rejected-synced");
+        self.expect_held()?;
         durable_rename(&self.names.temporary(&self.names.rejected), &self.names.rejected)?;
         failpoint::reach("rejected-renamed");
         finish_reasons(open.reasons, &self.names)?;

@@ -1,6 +1,6 @@
 //! The target database: connection, schema, and the transaction in which a file is loaded.
 //!
-//! What differs between the two databases stands in `postgres/` and `sqlite/`, each file beside the other's twin.
+//! What differs between the two databases stands in `postgres/` and `sqlite/`, a file of the same name wherever both do the same.
 
 mod choose;
 mod connection;

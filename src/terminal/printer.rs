@@ -1,5 +1,6 @@
 //! What the terminal shows: one summary per step, a bar per long pass, JSON for other programs.
 
+use std::borrow::Cow;
 use std::io::{IsTerminal, Write};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -26,14 +27,19 @@ impl Printer {
     /// A line for people, on stderr.
     pub fn say(&self, line: &str) {
         if !self.quiet {
-            let _ = writeln!(std::io::stderr(), "{line}");
+            let _ = writeln!(std::io::stderr(), "{}", visible(line));
         }
+    }
+
+    /// What went wrong, on stderr, however quiet.
+    pub fn error(&self, line: &str) {
+        let _ = writeln!(std::io::stderr(), "error: {}", visible(line));
     }
 
     /// A result that people asked for, on stdout; for programs, [`Printer::result`] says it.
     pub fn show(&self, text: &str) {
         if self.output == Output::Text {
-            let _ = writeln!(std::io::stdout(), "{text}");
+            let _ = writeln!(std::io::stdout(), "{}", visible(text));
         }
     }
 
@@ -56,7 +62,30 @@ impl Printer {
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
-        bar.set_prefix(name.to_owned());
+        bar.set_prefix(visible(name).into_owned());
         bar
+    }
+}
+
+/// `text` without what a terminal would obey: names of devices, files and columns come from strangers.
+fn visible(text: &str) -> Cow<'_, str> {
+    let is_obeyed =
+        |c: char| c.is_control() && c != '\n' || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if !text.contains(is_obeyed) {
+        return Cow::Borrowed(text);
+    }
+    let escaped = |c: char| if is_obeyed(c) { c.escape_unicode().to_string() } else { c.to_string() };
+    Cow::Owned(text.chars().map(escaped).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_would_obey_is_shown_instead() {
+        assert_eq!(visible("\u{1b}]0;owned\u{7} 21.5 °C\n"), "\\u{1b}]0;owned\\u{7} 21.5 °C\n");
+        assert_eq!(visible("a\u{202e}b\rc"), "a\\u{202e}b\\u{d}c");
+        assert!(matches!(visible("plain\ntext"), Cow::Borrowed(_)));
     }
 }

@@ -21,6 +21,8 @@ pub struct Summary {
     pub duplicates: i64,
     /// Files that failed or were refused whole.
     pub failed: u64,
+    /// Files that are given up, by whichever run.
+    pub failed_total: u64,
     /// Files that still wait.
     pub pending: u64,
     /// Time taken.

@@ -69,7 +69,8 @@ fn count_file(world: &World, name: &str, bytes: &[u8], stored: Option<&BTreeSet<
         .filter(|(_, l)| !l.is_empty())
         .collect();
     // Two files may have the same content, each with a quarantine of its own.
-    let own = format!("{}.{}.", name.split('.').next().unwrap(), &sha256(bytes)[..12]);
+    let id = world.number(&format!("SELECT id FROM manifest WHERE source = '{name}'"));
+    let own = format!("{}.{}-{id}.", name.split('.').next().unwrap(), &sha256(bytes)[..12]);
     let quarantined: Vec<_> = world.files("quarantine").into_iter().filter(|f| f.starts_with(&own)).collect();
     let none = BTreeSet::new();
     let stored = stored.unwrap_or(&none);

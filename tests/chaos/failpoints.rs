@@ -32,14 +32,22 @@ fn survives(db: Db, name: &str, action: &str, commands: &[&[&str]]) -> bool {
     let world = World::new(db);
     world.ok(&["migrate"]);
     // What is moved to another file system is copied.
-    let elsewhere = name.starts_with("copy-").then(|| tempfile::tempdir_in("/dev/shm").unwrap());
+    let is_copied = name.starts_with("copy-") || *name == *"source-removed";
+    let elsewhere = is_copied.then(|| tempfile::tempdir_in("/dev/shm").unwrap());
     if let Some(folder) = &elsewhere {
         std::fs::remove_dir(world.path("processed")).unwrap();
         std::os::unix::fs::symlink(folder.path(), world.path("processed")).unwrap();
     }
-    let delivered = deliver(&world);
+    let mut delivered = deliver(&world);
     let mut killed = false;
-    for command in commands {
+    for (i, command) in commands.iter().enumerate() {
+        // A file that changes behind the scan is handed back.
+        if name == "handed-back" && i < 2 {
+            let late = telemetry("pump-4", START, 10 + 5 * i as u32).into_bytes();
+            world.file("g.csv", &late);
+            delivered.retain(|(name, _)| name != "g.csv");
+            delivered.push(("g.csv".to_owned(), late));
+        }
         let status = world.command(command).env("FAILPOINTS", format!("{name}={action}")).output().unwrap().status;
         killed |= status.signal() == Some(9);
         assert!(killed || status.success(), "{command:?} with {name}: {status}");

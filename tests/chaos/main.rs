@@ -9,6 +9,7 @@
 mod support;
 
 mod count;
+mod edges;
 #[cfg(feature = "failpoints")]
 mod failpoints;
 mod storm;

@@ -42,7 +42,7 @@ fn cut_in_the_middle_of_a_load() {
     let outcome = std::thread::scope(|scope| {
         let load = scope.spawn(move || Outcome::of(&["load"], command));
         eventually(PATIENCE, "the file to be in hand", || {
-            world.number("SELECT count(*) FROM manifest WHERE claimed_by IS NOT NULL") == 1
+            world.number("SELECT count(*) FROM manifest WHERE worker_id IS NOT NULL") == 1
         });
         proxy.cut();
         load.join().unwrap()
@@ -110,11 +110,11 @@ fn away_for_longer_than_the_worker_tries_to_let_go() {
     let child = command.env("DATABASE_URL", proxy.url()).stderr(std::process::Stdio::null()).spawn().unwrap();
     let running = crate::support::Running { child };
     eventually(PATIENCE, "the file to be in hand", || {
-        world.number("SELECT count(*) FROM manifest WHERE claimed_by IS NOT NULL") == 1
+        world.number("SELECT count(*) FROM manifest WHERE worker_id IS NOT NULL") == 1
     });
     proxy.cut();
     std::thread::sleep(Duration::from_secs(12));
-    assert_eq!(world.number("SELECT count(*) FROM manifest WHERE claimed_by IS NOT NULL"), 1, "nobody could let go");
+    assert_eq!(world.number("SELECT count(*) FROM manifest WHERE worker_id IS NOT NULL"), 1, "nobody could let go");
     proxy.mend();
     eventually(PATIENCE, "the file", || world.stored() == i64::from(ROWS) && world.files("data").is_empty());
     assert_eq!(running.stop(rustix::process::Signal::TERM, Duration::from_secs(10)), Some(0));
@@ -135,7 +135,7 @@ fn the_server_crashes_during_a_load() {
     world.file("small.csv", telemetry("pump-2", START, 100));
     let running = world.start(&["loop", "--interval", "1s"]);
     eventually(PATIENCE, "the file to be in hand", || {
-        world.number("SELECT count(*) FROM manifest WHERE claimed_by IS NOT NULL") > 0
+        world.number("SELECT count(*) FROM manifest WHERE worker_id IS NOT NULL") > 0
     });
     cluster.crash_and_recover();
     eventually(PATIENCE, "both files", || world.stored() == i64::from(ROWS) + 100 && world.files("data").is_empty());

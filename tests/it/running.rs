@@ -130,7 +130,14 @@ fn a_file_that_grows_during_the_pass(db: Db) {
     let running = world.start(&["loop", "--interval", "1s"]);
     eventually(PATIENCE, "the large file to be known", || world.number("SELECT count(*) FROM manifest") == 1);
 
-    let mut file = std::fs::OpenOptions::new().append(true).open(world.path("data/large.csv")).unwrap();
+    // A writer that knows it under whatever name it has by now.
+    let open = |name: &String| std::fs::OpenOptions::new().append(true).open(world.path("data").join(name)).ok();
+    let mut file = None;
+    eventually(PATIENCE, "a name to open it by", || {
+        file = world.files("data").first().and_then(open);
+        file.is_some()
+    });
+    let mut file = file.unwrap();
     std::io::Write::write_all(&mut file, row(START, "late", 1.5).as_bytes()).unwrap();
     drop(file);
 

@@ -101,7 +101,7 @@ fn two_of_four_are_killed(db: Db) {
     let quietly = || world.command(&["run"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let mut children: Vec<Child> = (0..4).map(|_| quietly()).collect();
     eventually(Duration::from_secs(30), "the first files to be in hand", || {
-        world.number("SELECT count(*) FROM manifest WHERE claimed_by IS NOT NULL OR state = 'loaded'") > 0
+        world.number("SELECT count(*) FROM manifest WHERE worker_id IS NOT NULL OR state = 'loaded'") > 0
     });
     children[..2].iter_mut().for_each(|child| child.kill().unwrap());
     let codes: Vec<_> = children.iter_mut().map(|child| child.wait().unwrap().code()).collect();
@@ -144,11 +144,10 @@ fn a_claim_holds_until_its_lease_lapses(db: Db) {
     let world = World::new(db);
     world.file("a.csv", telemetry("pump-1", START, ROWS));
     world.ok(&["scan"]);
-    world
-        .execute("UPDATE manifest SET claimed_by = 'elsewhere/pid:[1]/1/1', lease_until = '9999-01-01T00:00:00+00:00'");
+    world.claim_from_elsewhere();
     let outcome = world.ok(&["run", "--output", "json"]);
     assert_eq!((outcome.count("loaded"), outcome.count("pending"), world.files("data").len()), (0, 1, 1));
-    world.execute("UPDATE manifest SET lease_until = discovered_at");
+    world.execute("UPDATE worker SET lease_until = '2000-01-01T00:00:00+00:00'");
     assert_eq!(world.ok(&["run", "--output", "json"]).count("loaded"), i64::from(ROWS));
     everything_is_loaded(&world, 1, i64::from(ROWS), i64::from(ROWS));
 }
@@ -161,12 +160,12 @@ fn a_worker_that_lost_its_claim_writes_nothing() {
     world.ok(&["scan"]);
     let mut load = world.command(&["load"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     eventually(Duration::from_secs(30), "the file to be in hand", || {
-        world.number("SELECT count(*) FROM manifest WHERE claimed_by IS NOT NULL") == 1
+        world.number("SELECT count(*) FROM manifest WHERE worker_id IS NOT NULL") == 1
     });
-    world.execute("UPDATE manifest SET claimed_by = 'elsewhere/pid:[1]/1/1', lease_until = '9999-01-01'");
+    world.claim_from_elsewhere();
     assert_eq!(load.wait().unwrap().code(), Some(0), "the file is in good hands");
     assert_eq!((world.stored(), world.files("data").len()), (0, 1));
-    world.execute("UPDATE manifest SET lease_until = discovered_at");
+    world.execute("UPDATE worker SET lease_until = '2000-01-01T00:00:00+00:00'");
     world.ok(&["run"]);
     everything_is_loaded(&world, 1, 200_000, 200_000);
 }

@@ -2,12 +2,12 @@
 
 use iotpipe::ingest::Step;
 use iotpipe::manifest::transition;
-use iotpipe::manifest::{Place, State};
+use iotpipe::manifest::Place;
 use iotpipe::source::Content;
 
 use super::entries::Done;
 use super::files::{Bytes, File, Name, Refusal};
-use super::pass::{taken_from, target};
+use super::pass::{is_name_taken, taken_from, target};
 use super::scan::{enter_held, held_name};
 use super::worker::{At, Held, Then, Turn, Why};
 use super::world::{Mutant, Rules, World};
@@ -37,6 +37,12 @@ pub fn go_on(turn: &mut Turn<'_>) {
         At::Unlink => turn.act("unlinks it", move |world, held| {
             unlink(world, &rules, held);
             LOOK
+        }),
+        At::GrownFree => turn.act("gives it back", move |world, held| {
+            match world.files.rename(rules.private(held.id, held.no), Name::Delivered) {
+                Err(Refusal::Exists) => kept(held),
+                Err(Refusal::NotFound) | Ok(()) => LOOK,
+            }
         }),
         At::GrownTaken => turn.act("enters it as held", move |world, held| {
             let Some(file) = world.files.get(rules.private(held.id, held.no)) else { return LOOK };
@@ -121,11 +127,9 @@ fn act(turn: &mut Turn<'_>, step: Step) {
             }
         }),
         Step::HandBack => {
-            turn.act("gives it back", move |world, held| match world.files.rename(own, Name::Delivered) {
-                // The program looks again some times.
-                Err(Refusal::Exists) if held.state == State::Failed => At::MoveFail,
-                Err(Refusal::Exists) => At::GrownTaken,
-                Err(Refusal::NotFound) | Ok(()) => LOOK,
+            turn.act("asks whose the name is", move |world, held| match is_name_taken(world, &rules, held) {
+                true => kept(held),
+                false => At::GrownFree,
             })
         }
         Step::RenameTarget => match rules.target(held.state, held.id, held.fixed, held.names) {
@@ -144,6 +148,11 @@ fn act(turn: &mut Turn<'_>, step: Step) {
         // No call of the system: see `after_look`.
         Step::Arrive | Step::Lose | Step::Read | Step::ReadInPlace | Step::Vanish | Step::Lost => {}
     }
+}
+
+/// What can't be given back: one that was given up waits for its name, another gets an entry of its own.
+fn kept(held: &Held) -> At {
+    if held.state.goal() == Some(Place::Inbox) { At::MoveFail } else { At::GrownTaken }
 }
 
 /// What earlier claims left is removed; the own copy is created, and nobody else's.

@@ -17,6 +17,8 @@ pub enum Why {
     Take,
     /// Before it is set aside as a duplicate, unread.
     Aside,
+    /// Before it is refused.
+    Refuse,
     /// To bring it where it belongs.
     Settle,
 }
@@ -86,6 +88,8 @@ pub enum At {
     Expire,
     /// The file changed: about to give it back.
     Back,
+    /// The name is nobody's.
+    BackFree,
     BackDone,
     BackTaken,
     Kept {
@@ -101,6 +105,8 @@ pub enum At {
     Moved,
     /// Compared, about to be unlinked.
     Unlink,
+    /// To be given back, and its name is nobody's.
+    GrownFree,
     /// To be given back, and its name is taken.
     GrownTaken,
     GrownEntered {
@@ -311,12 +317,18 @@ impl Turn<'_> {
     fn free_what_was_left(&mut self) {
         let process = self.process();
         let mut siblings = self.world.workers.iter().zip(self.rules.processes).filter(|(_, p)| **p == process);
-        let is_held = self.world.entries.iter().any(|(_, entry)| entry.holder == Holder::Process(process));
+        let is_left = |entry: &Entry| match entry.holder {
+            Holder::Process(holder) => holder == process,
+            Holder::Dead => transition::FREE_CLOSED.from.contains(&entry.state),
+            Holder::Nobody => false,
+        };
+        let is_held = self.world.entries.iter().any(|(_, entry)| is_left(entry));
         if is_held && siblings.all(|(worker, _)| !worker.has_claim()) {
             self.act("frees what it has no longer in hand", |world, _| {
                 for transition in [&transition::FREE, &transition::FREE_CLOSED] {
                     world.entries.change(transition, Of::Process(process), true, |_| {});
                 }
+                world.entries.change(&transition::FREE_CLOSED, Of::Dead, true, |_| {});
                 At::Idle
             });
         }

@@ -18,7 +18,9 @@ pub enum Mutant {
     TakeBehindCommit,
     /// The source is unlinked where something lies at the target, whatever it is.
     UnlinkWithoutCompare,
-    /// A file is given back under a name that is another entry's in the manifest.
+    /// A file is given back without asking whether its name is another entry's in the manifest.
+    NameNotAskedFor,
+    /// An entry is noted to have a name that is another's by now.
     NameNotYielded,
     /// A file that stays held gets its entry free for all, and its private name behind that.
     EnteredUnclaimed,
@@ -60,6 +62,9 @@ pub struct Rules {
     pub tells_writers: bool,
     /// Whether a look takes a step for each private name that it looks for.
     pub looks_slowly: bool,
+    /// Whether it is asked that a content is committed once. Two files of one content that are read at the same time are
+    /// both committed: the key of the table keeps one row of each, and the other file's are set aside because of it.
+    pub commits_once: bool,
     /// Attempts after which a file is given up.
     pub max_attempts: u8,
     pub mutant: Option<Mutant>,
@@ -80,6 +85,7 @@ impl Rules {
         one_file_system: true,
         tells_writers: true,
         looks_slowly: false,
+        commits_once: true,
         max_attempts: 2,
         mutant: None,
     };

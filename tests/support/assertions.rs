@@ -74,10 +74,11 @@ impl World {
     /// with this content; fails unless it is there.
     #[track_caller]
     fn quarantined(&self, stem: &str, content: &[u8], kind: &str) -> String {
-        let ending = format!(".{}.{kind}", &sha256(content)[..12]);
+        let (own, kind) = (format!(".{}-", &sha256(content)[..12]), format!(".{kind}"));
         let all = self.files("quarantine");
-        let found: Vec<_> = all.iter().filter(|f| f.starts_with(stem) && f.ends_with(&ending)).collect();
-        assert_eq!(found.len(), 1, "quarantine/{stem}…{ending} in {all:?}");
+        let is_own = |f: &&String| f.starts_with(stem) && f.contains(&own) && f.ends_with(&kind);
+        let found: Vec<_> = all.iter().filter(is_own).collect();
+        assert_eq!(found.len(), 1, "quarantine/{stem}…{own}…{kind} in {all:?}");
         found[0].clone()
     }
 

@@ -2,21 +2,27 @@
 
 pub mod assertions;
 mod csv;
+mod installed;
 mod proxy;
 mod query;
 pub mod server;
+#[cfg(feature = "failpoints")]
+mod stopped;
 
 use std::cell::Cell;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 pub use csv::{HEADER, gzip, row, telemetry, zstd};
+pub use installed::installed;
 pub use proxy::Proxy;
+#[cfg(feature = "failpoints")]
+pub use stopped::Stopped;
 
 /// Which database a test runs against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,6 +115,25 @@ impl World {
         command
     }
 
+    /// As [`World::command`], run by a user who owns nothing and has no rights. The world's folders are open to all.
+    pub fn as_nobody(&self, args: &[&str]) -> Command {
+        let program = self.path("program");
+        if !program.exists() {
+            // Where the program was built, that user may have no way to.
+            std::fs::copy(env!("CARGO_BIN_EXE_iotpipe"), &program).unwrap();
+        }
+        for path in [self.path(""), self.path("data"), self.path("iotpipe.toml"), program.clone()] {
+            std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+        }
+        if !rustix::process::getuid().is_root() {
+            return self.command(args);
+        }
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(program).args(args);
+        command.current_dir(self.dir.path()).env("DATABASE_URL", &self.url).stdin(Stdio::null());
+        command
+    }
+
     /// Runs the program to its end.
     pub fn iotpipe(&self, args: &[&str]) -> Outcome {
         Outcome::of(args, self.command(args))
@@ -139,6 +164,21 @@ impl World {
         self.query(sql);
     }
 
+    /// Every file is in the hands of a worker of another machine, which nobody here can see.
+    pub fn claim_from_elsewhere(&self) {
+        let until = match self.db {
+            Db::Sqlite => "strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now', '+60 seconds')",
+            Db::Postgres => "now() + interval '60 seconds'",
+        };
+        self.execute(&format!(
+            "INSERT INTO worker (host, boot, pid_ns, pid, start, lease_until)
+             VALUES ('elsewhere', 'another boot', 'pid:[1]', 1, '1', {until})"
+        ));
+        self.execute(
+            "UPDATE manifest SET claim_no = claim_no + 1, worker_id = (SELECT id FROM worker WHERE host = 'elsewhere')",
+        );
+    }
+
     /// Runs `sql` in a transaction that stays open until the result is ended or dropped.
     pub fn hold(&self, sql: &str) -> query::Held {
         query::hold(&self.url, sql)
@@ -156,6 +196,18 @@ impl World {
     pub fn number(&self, sql: &str) -> i64 {
         let rows = self.lines(sql);
         rows[0].parse().unwrap_or_else(|_| panic!("{sql}: {rows:?}"))
+    }
+
+    /// Puts `folder` on another file system, for as long as the result lives.
+    pub fn elsewhere(&self, folder: &str) -> TempDir {
+        let elsewhere = tempfile::Builder::new().prefix("iotpipe-test-").tempdir_in("/dev/shm").unwrap();
+        let device = |path: &Path| std::os::unix::fs::MetadataExt::dev(&std::fs::metadata(path).unwrap());
+        if device(elsewhere.path()) == device(self.dir.path()) {
+            println!("/dev/shm and the folder for temporary files are one file system: nothing has to be copied here");
+        }
+        let _ = std::fs::remove_dir(self.path(folder));
+        std::os::unix::fs::symlink(elsewhere.path(), self.path(folder)).unwrap();
+        elsewhere
     }
 
     /// How many readings are stored.
@@ -204,12 +256,17 @@ pub struct Outcome {
 impl Outcome {
     /// Runs `command` to its end.
     pub fn of(args: &[&str], mut command: Command) -> Outcome {
-        let output = command.output().unwrap();
+        Outcome::from_output(&args.join(" "), &command.output().unwrap())
+    }
+
+    /// What is left of a process that was started with `args`.
+    pub fn from_output(args: &str, output: &Output) -> Outcome {
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         Outcome {
-            args: args.join(" "),
-            code: output.status.code().unwrap_or_else(|| panic!("iotpipe {}: {}", args.join(" "), output.status)),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
+            args: args.to_owned(),
+            code: output.status.code().unwrap_or_else(|| panic!("iotpipe {args}: {}", output.status)),
+            stdout: text(&output.stdout),
+            stderr: text(&output.stderr),
         }
     }
 

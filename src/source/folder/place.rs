@@ -111,7 +111,7 @@ impl PlacedFile {
         if let Some(target) = &self.target {
             seen.target = self.compare(target, false)?;
             let parent = target.parent().unwrap_or(Path::new("."));
-            fs::create_dir_all(parent)?;
+            create_durably(parent)?;
             seen.one_file_system = device_of(parent)? == device_of(self.at_place.parent().unwrap_or(Path::new(".")))?;
             seen.copied = self.unfinished_of(self.claim_no).is_some_and(|copy| copy.exists());
         }
@@ -272,6 +272,18 @@ pub fn rename_without_overwriting(from: &Path, to: &Path) -> io::Result<()> {
             }
         },
         Err(e) => Err(e.into()),
+    }
+}
+
+/// Creates `folder` and those above it that are missing, each with a name that lasts.
+fn create_durably(folder: &Path) -> io::Result<()> {
+    if folder.as_os_str().is_empty() || folder.is_dir() {
+        return Ok(());
+    }
+    folder.parent().map_or(Ok(()), create_durably)?;
+    match fs::create_dir(folder) {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists || !folder.is_dir() => Err(e),
+        _ => sync_folder(folder),
     }
 }
 

@@ -1,4 +1,4 @@
-//! PostgreSQL. Each file has a twin in `sqlite/` where both do the same.
+//! PostgreSQL. A file of the same name stands in `sqlite/` where both do the same.
 
 mod binary_copy;
 pub(super) mod connection;

@@ -1,4 +1,4 @@
-//! SQLite. Each file has a twin in `postgres/`.
+//! SQLite. A file of the same name stands in `postgres/`.
 
 pub(super) mod connection;
 mod load;

@@ -1,0 +1,205 @@
+//! Claims: who has a file in hand, for how long, and what becomes of the file when that worker dies, hangs or is slow.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::on_both_databases;
+use crate::support::{Db, HEADER, Outcome, World, row, telemetry};
+
+on_both_databases!(
+    a_dead_worker_of_this_machine_is_seen_at_once,
+    a_dead_worker_of_another_container_is_waited_for_and_named,
+    a_dead_worker_of_another_host_is_waited_for_and_named,
+    times_of_a_clock_that_went_wrong_count_as_over,
+    a_lease_lapses_in_the_middle_of_every_step,
+);
+
+/// 2024-05-01T00:00:00Z.
+const START: i64 = 1_714_521_600;
+const DAY: i64 = 86_400;
+
+fn a_dead_worker_of_this_machine_is_seen_at_once(db: Db) {
+    let world = World::new(db);
+    for moment in ["claimed", "taken", "opened"] {
+        world.file(format!("{moment}.csv"), telemetry(moment, START, 5));
+        drop(world.stopped_at(&["run"], moment));
+        assert_eq!(world.ok(&["run", "--output", "json"]).count("loaded"), 5, "{moment}");
+    }
+    assert_eq!(world.files("data"), [""; 0]);
+    world.ok(&["verify"]);
+}
+
+/// As after `docker run` of the same image again.
+fn a_dead_worker_of_another_container_is_waited_for_and_named(db: Db) {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    waited_for_and_named(db, &["--pid", "--fork", "--mount-proc"], "\"$0\" \"$@\"; exit $?", host.trim());
+}
+
+fn a_dead_worker_of_another_host_is_waited_for_and_named(db: Db) {
+    waited_for_and_named(db, &["--uts"], "hostname elsewhere; \"$0\" \"$@\"; exit $?", "elsewhere");
+}
+
+/// A worker dies where nobody here can see it.
+fn waited_for_and_named(db: Db, namespaces: &[&str], script: &str, host: &str) {
+    let world = World::new(db);
+    world.file("a.csv", telemetry("pump-1", START, 5));
+    world.ok(&["scan"]);
+    let mut load = apart(&world, namespaces, script, &["load"]);
+    let outcome = load.env("FAILPOINTS", "opened=return").output().unwrap();
+    assert_eq!(outcome.status.code(), Some(137), "{}", String::from_utf8_lossy(&outcome.stderr));
+
+    let run = world.ok(&["run", "--output", "json"]);
+    assert_eq!((run.count("loaded"), run.count("pending")), (0, 1));
+    let named = ["1 file is in the hands of process", &format!("on host {host} until")];
+    run.expect_stderr(&named);
+    let status = world.ok(&["status"]).stdout;
+    assert!(named.iter().all(|words| status.contains(words)), "{status}");
+    let holders = world.ok(&["status", "--output", "json"]).json()["holders"].clone();
+    assert_eq!((holders.as_array().unwrap().len(), &holders[0]["files"]), (1, &serde_json::json!(1)), "{holders}");
+    assert!(holders[0]["worker"].as_str().unwrap().ends_with(&format!("on host {host}")), "{holders}");
+    let until: jiff::Timestamp = holders[0]["until"].as_str().unwrap().parse().unwrap();
+    let wait = until.duration_since(jiff::Timestamp::now());
+    assert!(wait.as_secs() <= 60, "it is waited for a minute at most, not {wait}");
+
+    world.let_leases_lapse();
+    assert_eq!(world.ok(&["run", "--output", "json"]).count("loaded"), 5);
+    assert_eq!(world.ok(&["status", "--output", "json"]).json()["holders"], serde_json::json!([]));
+    world.ok(&["verify"]);
+}
+
+/// The program in namespaces of its own.
+fn apart(world: &World, namespaces: &[&str], script: &str, args: &[&str]) -> Command {
+    let mut unshare = Command::new("unshare");
+    if !rustix::process::getuid().is_root() {
+        unshare.args(["--user", "--map-root-user"]);
+    }
+    let program = world.command(args);
+    unshare.args(namespaces).args(["sh", "-c", script]).arg(program.get_program()).args(args);
+    unshare.current_dir(world.path("")).env("DATABASE_URL", world.url());
+    unshare
+}
+
+fn times_of_a_clock_that_went_wrong_count_as_over(db: Db) {
+    let world = World::new(db);
+    world.file("a.csv", telemetry("pump-1", START, 5));
+    world.ok(&["scan"]);
+    apart(&world, &["--uts"], "hostname elsewhere; \"$0\" \"$@\"; exit $?", &["load"])
+        .env("FAILPOINTS", "opened=return")
+        .output()
+        .unwrap();
+    world.execute("UPDATE worker SET lease_until = '2124-01-01T00:00:00+00:00'");
+    world.execute("UPDATE manifest SET not_before = '2124-01-01T00:00:00+00:00'");
+    assert_eq!(world.ok(&["run", "--output", "json"]).count("loaded"), 5);
+    world.ok(&["verify"]);
+}
+
+const STEPS: [&str; 4] = ["scan", "validate", "aggregate", "load"];
+
+/// Wherever a worker loses its claim to another, what both leave is what one alone leaves.
+fn a_lease_lapses_in_the_middle_of_every_step(db: Db) {
+    let undisturbed = with_two_files(db);
+    STEPS.iter().for_each(|step| drop(undisturbed.ok(&[step])));
+    let expected = undisturbed.everything();
+    let pass = ["rejected-synced", "rejected-renamed", "reasons-synced", "reasons-renamed"];
+    let moments: [(&str, Vec<&str>); 3] = [
+        ("validate", [["claimed", "taken", "opened"].as_slice(), &pass, &["committed", "aside-marked"]].concat()),
+        ("aggregate", vec!["claimed", "opened", "committed"]),
+        (
+            "load",
+            match db {
+                // While it loads, it has the one writer's lock, and nobody can take anything from it.
+                Db::Sqlite => vec!["claimed", "committed", "renamed", "moved", "archived"],
+                Db::Postgres => [
+                    ["claimed", "taken", "opened", "batch-written"].as_slice(),
+                    &pass,
+                    &["pass-finished", "aggregates-written", "marked", "committed", "renamed", "moved", "archived"],
+                ]
+                .concat(),
+            },
+        ),
+    ];
+    for (step, moments) in moments {
+        for moment in moments {
+            let world = with_two_files(db);
+            STEPS.iter().take_while(|earlier| **earlier != step).for_each(|step| drop(world.ok(&[step])));
+            let slow = world.stopped_at(&[step], moment);
+            world.let_leases_lapse();
+            let other = world.command(&["run"]);
+            std::thread::scope(|scope| {
+                let other = scope.spawn(move || Outcome::of(&["run"], other));
+                // Where it waits for what the slow one has written, it waits until that one is done.
+                let started = Instant::now();
+                while !other.is_finished() && started.elapsed() < Duration::from_secs(2) {
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+                slow.go_on().expect_code(0);
+                other.join().unwrap().expect_code(0);
+            });
+            world.ok(&["run"]);
+            assert_eq!(world.everything(), expected, "{step} at {moment}");
+            world.ok(&["verify"]);
+        }
+    }
+}
+
+/// One with bad and repeated rows, one that is refused.
+fn with_two_files(db: Db) -> World {
+    let world = World::new(db);
+    let again = row(START, "pump-1", 20.0);
+    let rows = telemetry("pump-1", START + DAY, 20);
+    world.config("[contract]\nmax_rejected_ratio = 1.0\n");
+    world.file("a.csv", format!("{rows}{again}\n{again}\nsoon,pump-1,0,0,true,0,true,0,0\n"));
+    world.file("b.csv", format!("{}\n1,2\n", HEADER.replace("device", "gadget")));
+    world
+}
+
+/// A machine that was suspended, or a container that was paused, in the middle of its transaction: the server ends it,
+/// and who waits for the same keys goes on.
+#[test]
+fn a_worker_that_hangs_between_two_statements_is_waited_for_a_minute() {
+    hangs_in_its_transaction(|world| world.stopped_at(&["load"], "pass-finished"));
+}
+
+fn hangs_in_its_transaction(hang: impl FnOnce(&World) -> crate::support::Stopped) {
+    let world = World::new(Db::Postgres);
+    world.file("a.csv", telemetry("pump-1", START, 20));
+    world.ok(&["scan"]);
+    let hanging = hang(&world);
+    // The same keys, as soon as its claim has lapsed and before.
+    world.file("b.csv", telemetry("pump-1", START, 21));
+    let started = Instant::now();
+    world.ok(&["run"]);
+    let waited = started.elapsed();
+    assert!(waited < Duration::from_secs(90), "{waited:?}");
+    assert_eq!(world.manifest("b.csv").loaded, 21);
+    hanging.go_on().expect_code(1);
+    world.let_leases_lapse();
+    world.ok(&["run"]);
+    assert_eq!((world.stored(), world.manifest("a.csv").duplicate), (21, 20));
+    world.ok(&["verify"]);
+}
+
+/// Where a user sees no processes of others, those are not dead.
+#[test]
+fn a_worker_that_hidepid_hides_is_not_dead() {
+    let world = World::new(Db::Postgres);
+    world.file("a.csv", telemetry("pump-1", START, 5));
+    world.ok(&["scan"]);
+    let run = world.as_nobody(&["run", "--output", "json"]);
+    let program = run.get_program().to_owned();
+    let args: Vec<String> = run.get_args().map(|arg| arg.to_str().unwrap().to_owned()).collect();
+    let script = format!(
+        "mount -o remount,hidepid=2 /proc || exit 99
+         FAILPOINTS='opened=1*return(stop)' \"$0\" load >/dev/null 2>&1 & worker=$!
+         until grep -q '^State:.T' /proc/$worker/status; do sleep 0.1; done
+         {} {}
+         kill -CONT $worker; wait $worker",
+        program.display(),
+        args.join(" ")
+    );
+    let outcome = apart(&world, &["--pid", "--fork", "--mount-proc"], &script, &[]).output().unwrap();
+    let outcome = Outcome::from_output("run", &outcome).expect_code(0);
+    assert_eq!((outcome.count("loaded"), outcome.count("pending")), (0, 1), "{}", outcome.stderr);
+    assert_eq!((world.stored(), world.files("data").len()), (5, 0));
+    world.ok(&["verify"]);
+}
