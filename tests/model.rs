@@ -26,7 +26,7 @@ mod world;
 use search::{Found, search};
 use world::{Mutant, Rules};
 
-const LIMIT: usize = 8_000_000;
+const LIMIT: usize = 40_000_000;
 
 fn run(name: &str, rules: &Rules) -> Found {
     let found = search(rules, LIMIT);
@@ -53,6 +53,8 @@ fn try_it() {
             "untold" => rules.tells_writers = false,
             "slow" => rules.looks_slowly = true,
             "same" => rules.same_content = true,
+            "many" => rules.commits_once = false,
+            "m12" => rules.mutant = Some(Mutant::NameNotAskedFor),
             "badB" => rules.bad = Some(files::Bytes::B),
             "badA" => rules.bad = Some(files::Bytes::A),
             "removes" => rules.removes = true,
@@ -70,6 +72,8 @@ fn try_it() {
             "m6" => rules.mutant = Some(Mutant::EnteredUnclaimed),
             "m7" => rules.mutant = Some(Mutant::AsideWithoutPolicy),
             "m9" => rules.mutant = Some(Mutant::ArrivingKeepsNames),
+            "m10" => rules.mutant = Some(Mutant::LostKeepsNames),
+            "m11" => rules.mutant = Some(Mutant::MovesBack),
             "m8" => rules.mutant = Some(Mutant::GoneNotNoted),
             "threads" => rules.processes = &[0, 0],
             "threads3" => rules.processes = &[0, 0, 1],

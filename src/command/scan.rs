@@ -1,6 +1,6 @@
 //! `iotpipe scan`: fixes which bytes are to be loaded. Every other step works on the manifest.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 use crate::error::Error;
 use crate::failpoint;
 use crate::ingest::{Context, recover, take_in_strays};
-use crate::manifest::{self, Entry, Registration, State};
-use crate::source::{Arrivals, Candidate, discover, sha256_of, stamp_of};
+use crate::manifest::{self, Entry, Place, Registration, State};
+use crate::source::{Arrivals, Candidate, StrayFile, discover, sha256_of, stamp_of};
 use crate::terminal::Summary;
 
 pub fn run(context: &Context<'_>) -> Result<Summary, Error> {
@@ -30,6 +30,7 @@ pub fn discover_files(context: &Context<'_>) -> Result<(Summary, Option<Duration
     }
     let sources: Vec<&str> = found.candidates.iter().map(|c| c.source.as_str()).collect();
     let known = manifest::in_inbox(context.store, &context.origin, &sources)?;
+    note_gone(context, &sources, &found.strays)?;
     let open = candidates_to_take(found.candidates, &known);
     let now = context.store.now()?;
     let waits = match &context.arrivals {
@@ -67,6 +68,21 @@ pub fn discover_files(context: &Context<'_>) -> Result<(Summary, Option<Duration
     failpoint::reach("registered");
     summary.pending = manifest::open_files(context.store, &context.origin)?;
     Ok((summary, next_look))
+}
+
+/// Notes that a file is gone which was still arriving, or was given up. A pending one is claimed, and found gone then.
+fn note_gone(context: &Context<'_>, listed: &[&str], strays: &[StrayFile]) -> Result<(), Error> {
+    let listed: HashSet<&str> = listed.iter().copied().collect();
+    for state in [State::Arriving, State::Failed] {
+        for entry in manifest::in_state(context.store, &context.origin, state)? {
+            let is_listed = listed.contains(entry.source.as_str()) || strays.iter().any(|stray| stray.id == entry.id);
+            let may_be_gone = entry.worker_id.is_none() && entry.lies() == Place::Inbox && !is_listed;
+            if may_be_gone && context.placed(&entry, None).at_place.symlink_metadata().is_err() {
+                manifest::seen_gone(context.store, &entry, "taken away before it was read")?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Those that the manifest does not know as they lie there now. One that somebody has in hand is his: its name is taken

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::apart::enter_apart;
 use super::context::Context;
 use super::next::{Position, Step, next};
 use super::target::target_names;
@@ -239,6 +240,10 @@ fn settle_place(context: &Context<'_>, entry: &Entry) -> Result<Option<(Place, P
                 Ok(())
             }
             Step::Arrive => return Ok(Some((goal, blame))),
+            Step::ArriveGrown => match enter_longer(context, entry, &blame) {
+                Ok(()) => return Ok(Some((goal, blame))),
+                failed => failed,
+            },
             Step::Lose => {
                 let why = match state {
                     State::Loaded => "its rows are loaded; its file was overwritten or removed before it was archived",
@@ -270,17 +275,21 @@ fn hand_back_grown(context: &Context<'_>, entry: &Entry, file: &PlacedFile) -> i
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
             let private = file.private();
             let now = fixed(&private)?;
-            let name_of = |id: i64| match entry.source.rsplit_once('/') {
-                Some((folder, _)) => format!("{folder}/{}", private_name(id, 0, entry.file_name())),
-                None => private_name(id, 0, entry.file_name()),
-            };
-            let own = manifest::enter_held(context.store, &entry.origin, &entry.source, &now, name_of)
-                .map_err(io::Error::other)?;
-            crate::source::rename_without_overwriting(
-                &private,
-                &private.with_file_name(private_name(own.id, 0, own.file_name())),
-            )
+            let bring = |own: &Path| crate::source::rename_without_overwriting(&private, own);
+            enter_apart(context, &entry.source, &now, bring).map_err(io::Error::other)
         }
         other => other,
     }
+}
+
+/// What was appended to `target` while it moved becomes an entry of its own, by a second name: the archive stays.
+fn enter_longer(context: &Context<'_>, entry: &Entry, target: &Path) -> io::Result<()> {
+    let now = fixed(target)?;
+    let bring = |own: &Path| match std::fs::hard_link(target, own) {
+        Err(e) if !matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists) => {
+            std::fs::copy(target, own).map(|_| ())
+        }
+        done => done,
+    };
+    enter_apart(context, &entry.source, &now, bring).map_err(io::Error::other)
 }

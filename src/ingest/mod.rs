@@ -1,5 +1,6 @@
 //! Steps and passes: claim → pass → commit → finish.
 
+mod apart;
 mod context;
 mod finish;
 mod folders;

@@ -43,6 +43,9 @@ pub enum Step {
     RenameTarget,
     /// Note that it is where it belongs.
     Arrive,
+    /// Its writer appended while it was moved: the longer file becomes an entry of its own by a second name, and it is
+    /// noted that what was loaded is where it belongs.
+    ArriveGrown,
     /// Note that its content is nowhere.
     Lose,
     /// Note that it is gone before it was read.
@@ -101,6 +104,8 @@ fn out_of_hand(entry: Position, seen: &Seen) -> Step {
         _ if seen.target == Content::Same => Step::Arrive,
         // The first version noted a load before it moved the file; or it lies where it belonged before.
         Place::Inbox | Place::Processed | Place::Quarantine if seen.at_place => Step::Take,
+        // Not taken back: the target's name has no number, and a worker that lost its claim would empty an archive.
+        _ if seen.target == Content::Grown => Step::ArriveGrown,
         _ => Step::Lose,
     }
 }

@@ -4,10 +4,11 @@
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime};
 
+use super::apart::enter_apart;
 use super::context::Context;
 use super::next::Position;
 use crate::error::Error;
-use crate::manifest::{self, State};
+use crate::manifest::{self, Place, State};
 use crate::source::{Fixed, StrayFile, private_name, rename_without_overwriting, sha256_of, stamp_of};
 
 /// A file that was renamed more recently than this may be in the hands of somebody whom this database does not know.
@@ -49,7 +50,8 @@ pub fn take_in_strays(context: &Context<'_>, strays: &[StrayFile]) -> Result<u64
 pub fn belongs_to_a_claim(entry: Position, claim_no: i64, newest_exists: bool) -> bool {
     // An arriving one was given back, and nobody claims it before a scan has found it under its delivered name.
     let is_claimed_yet = entry.state.is_open() && entry.state != State::Arriving;
-    let has_work = is_claimed_yet || entry.state.goal().is_some_and(|goal| goal != entry.place);
+    let is_on_its_way = entry.place != Place::Nowhere && entry.state.goal().is_some_and(|goal| goal != entry.place);
+    let has_work = is_claimed_yet || is_on_its_way;
     // Beside the file that the newest claim has in hand, an older name is what its worker took when its claim was lost.
     has_work && (claim_no >= entry.claim_no || !newest_exists)
 }
@@ -64,12 +66,9 @@ fn is_settled(stray: &StrayFile) -> bool {
 fn enter(context: &Context<'_>, stray: &StrayFile, delivered: &str) -> Result<(), Error> {
     let fixed = || Ok(Fixed { stamp: stamp_of(&stray.path)?, sha256: sha256_of(&stray.path)? });
     let now = fixed().map_err(Error::source(&stray.path))?;
-    let in_folder = |name: &str| match stray.source.rsplit_once('/') {
-        Some((folder, _)) => format!("{folder}/{name}"),
-        None => name.to_owned(),
+    let source = match stray.source.rsplit_once('/') {
+        Some((folder, _)) => format!("{folder}/{delivered}"),
+        None => delivered.to_owned(),
     };
-    let name_of = |id: i64| in_folder(&private_name(id, 0, delivered));
-    let entry = manifest::enter_held(context.store, &context.origin, &in_folder(delivered), &now, name_of)?;
-    let own = stray.path.with_file_name(private_name(entry.id, 0, delivered));
-    rename_without_overwriting(&stray.path, &own).map_err(Error::storage(&own))
+    enter_apart(context, &source, &now, |own| rename_without_overwriting(&stray.path, own))
 }

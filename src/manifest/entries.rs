@@ -9,6 +9,7 @@ use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, PaginatorTrait, QueryF
 use super::entity::{ActiveModel, Column, Entity, Model as Entry};
 use super::state::{Place, State};
 use super::transition::{self, Of, instant, time_of};
+use super::worker::Worker;
 use crate::source::{Candidate, given_name};
 use crate::store::{Session, Store, StoreError};
 
@@ -143,16 +144,16 @@ fn active(origin: &str, r: &Registration, now: DateTime<Utc>) -> ActiveModel {
 }
 
 /// Enters a file that lies under no delivered name: what was appended to a loaded one, or a private name that nobody
-/// knows, where the delivered name is taken. `name_of` gives its private name by the new entry's identity.
+/// knows, where the delivered name is taken. `worker` has it in hand until it has let go of it.
 ///
 /// # Errors
 /// When the database can't be written.
 pub fn enter_held(
     store: &Store,
+    worker: &Worker,
     origin: &str,
     source: &str,
     fixed: &crate::source::Fixed,
-    name_of: impl Fn(i64) -> String,
 ) -> Result<Entry, StoreError> {
     let now = store.now()?;
     store.write(async |session| {
@@ -164,18 +165,14 @@ pub fn enter_held(
             sha256: Set(Some(fixed.sha256.clone())),
             state: Set(State::Pending.as_str().to_owned()),
             place: Set(Place::Held.as_str().to_owned()),
-            attempts: Set(0),
-            claim_no: Set(0),
+            attempts: Set(1),
+            claim_no: Set(1),
+            worker_id: Set(Some(worker.id)),
             recheck: Set(false),
             discovered_at: Set(now),
             ..Default::default()
         };
         let id = Entity::insert(entry).exec(session).await?.last_insert_id;
-        Entity::update_many()
-            .col_expr(Column::PlaceName, sea_orm::sea_query::Expr::value(name_of(id)))
-            .filter(Column::Id.eq(id))
-            .exec(session)
-            .await?;
         Entity::find_by_id(id).one(session).await?.ok_or(sea_orm::DbErr::RecordNotInserted)
     })
 }

@@ -16,6 +16,10 @@ const BACKOFF: Duration = Duration::from_secs(5);
 /// Longest wait between two attempts at a move, which never end.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(3600);
 
+/// Why an entry ends whose file was given back while another entry had its name.
+const NAME_IS_ANOTHERS: &str =
+    "given back under its name, which is another entry's now: it is taken up again as a new file";
+
 /// Where the file of an entry in hand lies: under its private name, or where it was put before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Whereabouts {
@@ -163,10 +167,21 @@ pub fn set_aside(
 /// # Errors
 /// When the database can't be written.
 pub fn arrived(store: &Store, claims: &[Claim], place: Place) -> Result<(), StoreError> {
-    if claims.is_empty() {
+    let given = [(Column::Place, place.as_str().into())];
+    if place == Place::Inbox {
+        for claim in claims {
+            if !apply(store, &transition::ARRIVE, &[*claim], &given)? {
+                let given =
+                    [(Column::Place, Place::Nowhere.as_str().into()), (Column::LastError, NAME_IS_ANOTHERS.into())];
+                apply(store, &transition::LOSE, &[*claim], &given)?;
+            }
+        }
         return Ok(());
     }
-    apply(store, &transition::ARRIVE, claims, &[(Column::Place, place.as_str().into())]).map(|_| ())
+    match claims {
+        [] => Ok(()),
+        claims => apply(store, &transition::ARRIVE, claims, &given).map(|_| ()),
+    }
 }
 
 /// The content is nowhere any more.
@@ -203,7 +218,10 @@ pub fn move_failed(store: &Store, entry: &Entry, why: &str) -> Result<(), StoreE
 /// [`StoreError::ClaimLost`], and when the database can't be written.
 pub fn changed(store: &Store, claim: Claim, why: &str) -> Result<(), StoreError> {
     let given = [(Column::Place, Place::Inbox.as_str().into()), (Column::LastError, why.into())];
-    apply_held(store, &transition::CHANGE, claim, &given)
+    if apply(store, &transition::CHANGE, &[claim], &given)? {
+        return Ok(());
+    }
+    vanished(store, claim, NAME_IS_ANOTHERS)
 }
 
 /// A held file lies under its delivered name again, as it was discovered.
@@ -211,7 +229,10 @@ pub fn changed(store: &Store, claim: Claim, why: &str) -> Result<(), StoreError>
 /// # Errors
 /// [`StoreError::ClaimLost`], and when the database can't be written.
 pub fn handed_back(store: &Store, claim: Claim) -> Result<(), StoreError> {
-    apply_held(store, &transition::HAND_BACK, claim, &[(Column::Place, Place::Inbox.as_str().into())])
+    if apply(store, &transition::HAND_BACK, &[claim], &[(Column::Place, Place::Inbox.as_str().into())])? {
+        return Ok(());
+    }
+    vanished(store, claim, NAME_IS_ANOTHERS)
 }
 
 /// The same where another file has the delivered name: it stays held, as it is now.

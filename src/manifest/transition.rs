@@ -316,6 +316,16 @@ impl Transition {
                 .add(Expr::col(Column::ClaimNo).eq(claim_no))
                 .add(Expr::col(Column::WorkerId).is_null()),
         };
+        // One entry has the delivered name; a file that was given back under it while another has it is that one's.
+        let to_inbox = |(column, value): &(Column, Value)| {
+            matches!(column, Column::Place) && *value == Value::from(Place::Inbox.as_str())
+        };
+        if given.iter().any(to_inbox) {
+            condition = condition.add(Expr::cust(
+                "NOT EXISTS (SELECT 1 FROM manifest AS other WHERE other.place = 'inbox' AND other.id <> manifest.id \
+                 AND other.origin = manifest.origin AND other.source = manifest.source)",
+            ));
+        }
         update.cond_where(condition);
         match dialect {
             Dialect::Postgres => update.to_string(PostgresQueryBuilder),

@@ -57,6 +57,7 @@ impl Entry {
 pub enum Of {
     Claim { id: u8, process: u8, no: u8 },
     Process(u8),
+    Dead,
     Free { id: u8, no: u8 },
 }
 
@@ -129,7 +130,7 @@ impl Entries {
     /// number is left out of the condition: a mutant.
     pub fn change(&mut self, transition: &Transition, of: Of, numbered: bool, set: impl Fn(&mut Entry)) -> Done {
         let fits_by = match of {
-            Of::Claim { .. } | Of::Process(_) => transition.by == By::Holder,
+            Of::Claim { .. } | Of::Process(_) | Of::Dead => transition.by == By::Holder,
             Of::Free { .. } => transition.by != By::Holder,
         };
         assert!(fits_by, "{}: not {of:?}'s to make", transition.name);
@@ -143,6 +144,7 @@ impl Entries {
                         && (entry.claim_no == no || !numbered)
                 }
                 Of::Process(process) => entry.holder == Holder::Process(process),
+                Of::Dead => entry.holder == Holder::Dead,
                 Of::Free { id: own, no } => {
                     id == own as usize && entry.holder == Holder::Nobody && entry.claim_no == no
                 }

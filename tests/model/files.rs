@@ -1,6 +1,7 @@
 //! The file system of the model: names in `data/`, `processed/` and `quarantine/`, each with its bytes.
 //!
-//! A name is a directory entry and, as nothing here makes hard links, also the inode: a rename takes bytes and writer along.
+//! A name is a directory entry and the inode in one: a rename takes bytes and writer along. A second name for one inode
+//! is made only behind the one append that there is, so that both go on being alike.
 
 /// What the bytes of a file are. They are its stamp too: other bytes, other stamp.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -116,9 +117,9 @@ impl Files {
         Ok(())
     }
 
-    /// The file that the writer has open.
-    pub fn open(&mut self) -> Option<&mut File> {
-        self.0.iter_mut().flatten().find(|file| file.open)
+    /// The names of the file that the writer has open.
+    pub fn open(&mut self) -> impl Iterator<Item = &mut File> {
+        self.0.iter_mut().flatten().filter(|file| file.open)
     }
 
     /// Shows every claim number to `visit`.

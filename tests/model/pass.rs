@@ -37,7 +37,7 @@ pub fn go_on(turn: &mut Turn<'_>) {
         At::LookOn(why, held_as) => {
             turn.act("looks on", move |world, held| decide(world, &rules, held, why, held_as));
         }
-        At::Act(why @ (Why::Take | Why::Aside), step) => take(turn, why, step),
+        At::Act(why @ (Why::Take | Why::Aside | Why::Refuse), step) => take(turn, why, step),
         At::Read => read(turn),
         At::Commit => {
             let place = if rules.is(Mutant::TakeBehindCommit) { Place::Inbox } else { Place::Held };
@@ -150,16 +150,18 @@ fn take(turn: &mut Turn<'_>, why: Why, step: Step) {
                 let _ = world.files.rename(taken_from(&rules, held, step), rules.private(held.id, held.no));
                 At::Look(why)
             });
-            // A folder that can't be written is nobody's fault.
-            turn.fault("can't take the file", |_, _| At::Release);
+            turn.fault("can't take the file", |_, _| At::Fail);
         }
         Step::Read => turn.act("asks for a writer", move |world, held| {
             let file = world.files.get(rules.private(held.id, held.no));
             match file.is_some_and(|file| file.open && rules.tells_writers) {
                 true if why == Why::Aside && rules.is(Mutant::AsideWithoutPolicy) => At::Release,
                 true => At::Back,
-                false if why == Why::Aside => At::SetAside,
-                false => At::Read,
+                false => match why {
+                    Why::Aside => At::SetAside,
+                    Why::Refuse => At::Reject,
+                    Why::Take | Why::Settle => At::Read,
+                },
             }
         }),
         _ => {}
@@ -182,7 +184,7 @@ fn read(turn: &mut Turn<'_>) {
         match world.files.get(name) {
             None => At::Vanish,
             Some(file) if rules.hash(file.bytes) != rules.hash(held.fixed) => At::Back,
-            Some(file) if rules.bad == Some(file.bytes) => At::Reject,
+            Some(file) if rules.bad == Some(file.bytes) => At::Look(Why::Refuse),
             Some(_) => At::Commit,
         }
     });
@@ -227,12 +229,22 @@ fn give_up(turn: &mut Turn<'_>, what: &'static str, transition: &transition::Tra
     );
 }
 
+/// Whether the delivered name is another entry's, as the manifest says now.
+pub fn is_name_taken(world: &World, rules: &Rules, held: &Held) -> bool {
+    let is_anothers = world.entries.in_inbox().is_some_and(|(id, _)| id != held.id);
+    is_anothers && !rules.is(Mutant::NameNotAskedFor)
+}
+
 /// `hold::hand_back_changed` and `hold::hand_back_lost`.
 fn hand_back(turn: &mut Turn<'_>, at: At) {
     let rules = *turn.rules;
     let own = rules.private(turn.worker().held.id, turn.worker().held.no);
     match at {
-        At::Back => turn.act("gives it back", move |world, _| match world.files.rename(own, Name::Delivered) {
+        At::Back => turn.act("asks whose the name is", move |world, held| match is_name_taken(world, &rules, held) {
+            true => At::BackTaken,
+            false => At::BackFree,
+        }),
+        At::BackFree => turn.act("gives it back", move |world, _| match world.files.rename(own, Name::Delivered) {
             Err(Refusal::Exists) => At::BackTaken,
             // It was never taken.
             Err(Refusal::NotFound) | Ok(()) => At::BackDone,
@@ -245,7 +257,7 @@ fn hand_back(turn: &mut Turn<'_>, at: At) {
         ),
         At::BackTaken => turn.act("hashes what it keeps", move |world, _| match world.files.get(own) {
             Some(file) => At::Kept { bytes: file.bytes },
-            None => At::Release,
+            None => At::Vanish,
         }),
         At::Kept { bytes } => turn.state(
             "notes that it changed and stays held",

@@ -6,7 +6,7 @@ use iotpipe::manifest::{Place, State};
 
 use super::entries::{Entries, Entry, Holder, Of};
 use super::files::{Bytes, Name, Refusal};
-use super::worker::{At, Turn, Why};
+use super::worker::{At, Then, Turn, Why};
 use super::world::{Mutant, Rules, World};
 
 pub fn begin(turn: &mut Turn<'_>) {
@@ -49,7 +49,10 @@ fn list_strays(turn: &mut Turn<'_>) {
         let newest = turn.rules.private(id, entry.claim_no);
         let position = Position { state: entry.state, place: entry.place, claim_no: i64::from(entry.claim_no) };
         let is_known = belongs_to_a_claim(position, i64::from(no), turn.world.files.has(newest));
-        let is_kept = turn.rules.is(Mutant::ArrivingKeepsNames) && entry.state == State::Arriving;
+        let is_kept = match entry.state {
+            State::Arriving => turn.rules.is(Mutant::ArrivingKeepsNames),
+            state => turn.rules.is(Mutant::LostKeepsNames) && entry.place == Place::Nowhere && state.goal().is_some(),
+        };
         if is_known || is_kept {
             continue;
         }
@@ -101,26 +104,30 @@ pub fn go_on(turn: &mut Turn<'_>) {
             }
         }),
         At::StrayEntered { id, no, new } => turn.act("gives it its private name", |world, _| {
-            match name_held(world, &rules, Name::Private(id, no), new) {
-                Ok(()) => At::EnteredDone { new, settles: false },
-                Err(_) => At::EnteredGone { new, settles: false },
+            match world.files.rename(Name::Private(id, no), held_name(&rules, new)) {
+                Ok(()) => At::EnteredDone { new, then: Then::End },
+                Err(_) => At::EnteredGone { new, then: Then::End },
             }
         }),
-        At::EnteredDone { new, settles } => free_entered(turn, new, settles, &transition::RELEASE, Place::Held),
-        At::EnteredGone { new, settles } => free_entered(turn, new, settles, &transition::VANISH, Place::Nowhere),
+        At::EnteredDone { new, then } => free_entered(turn, new, then, &transition::RELEASE, Place::Held),
+        At::EnteredGone { new, then } => free_entered(turn, new, then, &transition::VANISH, Place::Nowhere),
         _ => {}
     }
 }
 
 /// Lets go of what was entered as held.
-fn free_entered(turn: &mut Turn<'_>, new: u8, settles: bool, transition: &Transition, place: Place) {
+fn free_entered(turn: &mut Turn<'_>, new: u8, then: Then, transition: &Transition, place: Place) {
     let (process, unclaimed) = (turn.process(), turn.rules.is(Mutant::EnteredUnclaimed));
     turn.act("lets go of what it entered", |world, _| {
         if !unclaimed {
             let of = Of::Claim { id: new, process, no: 1 };
             world.entries.change(transition, of, true, |entry| entry.place = place);
         }
-        if settles { At::Look(Why::Settle) } else { At::Idle }
+        match then {
+            Then::End => At::Idle,
+            Then::Settle => At::Look(Why::Settle),
+            Then::Note(place) => At::Note(place),
+        }
     });
 }
 
@@ -146,8 +153,7 @@ pub fn enter_held(world: &mut World, rules: &Rules, process: u8, bytes: Bytes) -
     )
 }
 
-/// Gives it its private name.
-pub fn name_held(world: &mut World, rules: &Rules, from: Name, new: u8) -> Result<(), Refusal> {
-    let no = if rules.is(Mutant::EnteredUnclaimed) { 0 } else { 1 };
-    world.files.rename(from, rules.private(new, no))
+/// Its private name.
+pub fn held_name(rules: &Rules, new: u8) -> Name {
+    rules.private(new, if rules.is(Mutant::EnteredUnclaimed) { 0 } else { 1 })
 }

@@ -2,14 +2,14 @@
 
 use iotpipe::ingest::Step;
 use iotpipe::manifest::transition;
-use iotpipe::manifest::{Place, State};
+use iotpipe::manifest::Place;
 use iotpipe::source::Content;
 
 use super::entries::Done;
 use super::files::{Bytes, File, Name, Refusal};
-use super::pass::{taken_from, target};
-use super::scan::{enter_held, name_held};
-use super::worker::{At, Held, Turn, Why};
+use super::pass::{is_name_taken, taken_from, target};
+use super::scan::{enter_held, held_name};
+use super::worker::{At, Held, Then, Turn, Why};
 use super::world::{Mutant, Rules, World};
 
 const LOOK: At = At::Look(Why::Settle);
@@ -27,10 +27,9 @@ pub fn go_on(turn: &mut Turn<'_>) {
             turn.act("ends the copy", move |world, held| end_copy(world, held, verified));
             turn.fault("can't write the copy", |world, held| end_copy(world, held, false));
         }
-        At::Moved => turn.act("looks whether it moved as it was", move |world, held| {
+        At::Moved => turn.act("takes back what did not move as it was", move |world, held| {
             let Some(name) = target(&rules, held) else { return LOOK };
-            let is_still = world.files.get(name).is_some_and(|file| file.bytes == held.fixed);
-            if !is_still && rules.compare(&world.files, name, held.fixed, false) != Content::Same {
+            if rules.compare(&world.files, name, held.fixed, false) != Content::Same {
                 let _ = world.files.rename(name, rules.private(held.id, held.no));
             }
             LOOK
@@ -38,6 +37,12 @@ pub fn go_on(turn: &mut Turn<'_>) {
         At::Unlink => turn.act("unlinks it", move |world, held| {
             unlink(world, &rules, held);
             LOOK
+        }),
+        At::GrownFree => turn.act("gives it back", move |world, held| {
+            match world.files.rename(rules.private(held.id, held.no), Name::Delivered) {
+                Err(Refusal::Exists) => kept(held),
+                Err(Refusal::NotFound) | Ok(()) => LOOK,
+            }
         }),
         At::GrownTaken => turn.act("enters it as held", move |world, held| {
             let Some(file) = world.files.get(rules.private(held.id, held.no)) else { return LOOK };
@@ -47,9 +52,19 @@ pub fn go_on(turn: &mut Turn<'_>) {
             }
         }),
         At::GrownEntered { new } => turn.act("gives it its private name", move |world, held| {
-            match name_held(world, &rules, rules.private(held.id, held.no), new) {
-                Ok(()) => At::EnteredDone { new, settles: true },
-                Err(_) => At::EnteredGone { new, settles: true },
+            match world.files.rename(rules.private(held.id, held.no), held_name(&rules, new)) {
+                Ok(()) => At::EnteredDone { new, then: Then::Settle },
+                Err(_) => At::EnteredGone { new, then: Then::Settle },
+            }
+        }),
+        At::LongerEntered { new } => turn.act("gives it a second name", move |world, held| {
+            let then = Then::Note(held.state.goal().unwrap_or(held.place));
+            match target(&rules, held).and_then(|name| world.files.get(name)) {
+                Some(file) => {
+                    world.files.put(File { name: held_name(&rules, new), ..file });
+                    At::EnteredDone { new, then }
+                }
+                None => At::EnteredGone { new, then: Then::Settle },
             }
         }),
         At::Note(place) => turn.state(
@@ -70,7 +85,7 @@ pub fn go_on(turn: &mut Turn<'_>) {
 }
 
 fn act(turn: &mut Turn<'_>, step: Step) {
-    let rules = *turn.rules;
+    let (rules, process) = (*turn.rules, turn.process());
     let held = turn.worker().held;
     let own = rules.private(held.id, held.no);
     let copy = Name::Copy(held.id, held.no);
@@ -86,7 +101,7 @@ fn act(turn: &mut Turn<'_>, step: Step) {
         }),
         Step::Move => turn.act("moves it", move |world, held| {
             match target(&rules, held).map(|name| world.files.rename(own, name)) {
-                Some(Ok(())) => At::Moved,
+                Some(Ok(())) if rules.is(Mutant::MovesBack) => At::Moved,
                 _ => LOOK,
             }
         }),
@@ -94,14 +109,27 @@ fn act(turn: &mut Turn<'_>, step: Step) {
             let Some(name) = target(&rules, held) else { return LOOK };
             let same = |name, trusts| rules.compare(&world.files, name, held.fixed, trusts) == Content::Same;
             let is_safe = same(name, false) && same(own, true);
-            if is_safe || rules.is(Mutant::UnlinkWithoutCompare) { At::Unlink } else { LOOK }
+            if !is_safe && !rules.is(Mutant::UnlinkWithoutCompare) {
+                return LOOK;
+            }
+            // A writer that nobody tells of may append behind any last look: no call of the system closes that gap.
+            if !rules.tells_writers {
+                unlink(world, &rules, held);
+                return LOOK;
+            }
+            At::Unlink
+        }),
+        Step::ArriveGrown => turn.act("enters what is longer", move |world, held| {
+            let Some(file) = target(&rules, held).and_then(|name| world.files.get(name)) else { return LOOK };
+            match enter_held(world, &rules, process, file.bytes) {
+                Some(new) => At::LongerEntered { new },
+                None => At::MoveFail,
+            }
         }),
         Step::HandBack => {
-            turn.act("gives it back", move |world, held| match world.files.rename(own, Name::Delivered) {
-                // The program looks again some times.
-                Err(Refusal::Exists) if held.state == State::Failed => At::MoveFail,
-                Err(Refusal::Exists) => At::GrownTaken,
-                Err(Refusal::NotFound) | Ok(()) => LOOK,
+            turn.act("asks whose the name is", move |world, held| match is_name_taken(world, &rules, held) {
+                true => kept(held),
+                false => At::GrownFree,
             })
         }
         Step::RenameTarget => match rules.target(held.state, held.id, held.fixed, held.names) {
@@ -120,6 +148,11 @@ fn act(turn: &mut Turn<'_>, step: Step) {
         // No call of the system: see `after_look`.
         Step::Arrive | Step::Lose | Step::Read | Step::ReadInPlace | Step::Vanish | Step::Lost => {}
     }
+}
+
+/// What can't be given back: one that was given up waits for its name, another gets an entry of its own.
+fn kept(held: &Held) -> At {
+    if held.state.goal() == Some(Place::Inbox) { At::MoveFail } else { At::GrownTaken }
 }
 
 /// What earlier claims left is removed; the own copy is created, and nobody else's.

@@ -17,8 +17,18 @@ pub enum Why {
     Take,
     /// Before it is set aside as a duplicate, unread.
     Aside,
+    /// Before it is refused.
+    Refuse,
     /// To bring it where it belongs.
     Settle,
+}
+
+/// What follows once a file that stays held is entered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Then {
+    End,
+    Settle,
+    Note(Place),
 }
 
 /// What a worker does next.
@@ -78,6 +88,8 @@ pub enum At {
     Expire,
     /// The file changed: about to give it back.
     Back,
+    /// The name is nobody's.
+    BackFree,
     BackDone,
     BackTaken,
     Kept {
@@ -89,23 +101,29 @@ pub enum At {
     Copying {
         verified: bool,
     },
-    /// Renamed to its target, not looked at again.
+    /// Renamed to its target, not looked at again: a mutant's alone.
     Moved,
     /// Compared, about to be unlinked.
     Unlink,
+    /// To be given back, and its name is nobody's.
+    GrownFree,
     /// To be given back, and its name is taken.
     GrownTaken,
     GrownEntered {
         new: u8,
     },
-    /// What was entered has its name, or is gone: about to let go of it, and to go on settling where that was under way.
+    /// What was entered has its name, or is gone: about to let go of it, and to go on.
     EnteredDone {
         new: u8,
-        settles: bool,
+        then: Then,
     },
     EnteredGone {
         new: u8,
-        settles: bool,
+        then: Then,
+    },
+    /// Entered what is longer than what was loaded.
+    LongerEntered {
+        new: u8,
     },
     Note(Place),
     Lose,
@@ -158,7 +176,8 @@ impl Worker {
             At::Listed { known: Some((known, _)), .. } | At::Hashed { known: Some((known, _)), .. } => known == id,
             At::Missed { id: other, .. } | At::Stray { id: other, .. } | At::StrayKept { id: other, .. } => other == id,
             At::StrayEntered { id: other, new, .. } => other == id || new == id,
-            At::GrownEntered { new } | At::EnteredDone { new, .. } | At::EnteredGone { new, .. } => new == id,
+            At::GrownEntered { new } | At::LongerEntered { new } => new == id,
+            At::EnteredDone { new, .. } | At::EnteredGone { new, .. } => new == id,
             _ => false,
         };
         at || (self.has_claim() && self.held.id == id)
@@ -298,12 +317,18 @@ impl Turn<'_> {
     fn free_what_was_left(&mut self) {
         let process = self.process();
         let mut siblings = self.world.workers.iter().zip(self.rules.processes).filter(|(_, p)| **p == process);
-        let is_held = self.world.entries.iter().any(|(_, entry)| entry.holder == Holder::Process(process));
+        let is_left = |entry: &Entry| match entry.holder {
+            Holder::Process(holder) => holder == process,
+            Holder::Dead => transition::FREE_CLOSED.from.contains(&entry.state),
+            Holder::Nobody => false,
+        };
+        let is_held = self.world.entries.iter().any(|(_, entry)| is_left(entry));
         if is_held && siblings.all(|(worker, _)| !worker.has_claim()) {
             self.act("frees what it has no longer in hand", |world, _| {
                 for transition in [&transition::FREE, &transition::FREE_CLOSED] {
                     world.entries.change(transition, Of::Process(process), true, |_| {});
                 }
+                world.entries.change(&transition::FREE_CLOSED, Of::Dead, true, |_| {});
                 At::Idle
             });
         }

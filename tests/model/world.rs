@@ -18,7 +18,9 @@ pub enum Mutant {
     TakeBehindCommit,
     /// The source is unlinked where something lies at the target, whatever it is.
     UnlinkWithoutCompare,
-    /// A file is given back under a name that is another entry's in the manifest.
+    /// A file is given back without asking whether its name is another entry's in the manifest.
+    NameNotAskedFor,
+    /// An entry is noted to have a name that is another's by now.
     NameNotYielded,
     /// A file that stays held gets its entry free for all, and its private name behind that.
     EnteredUnclaimed,
@@ -26,6 +28,10 @@ pub enum Mutant {
     AsideWithoutPolicy,
     /// A private name of an arriving entry is left to a claim that never comes.
     ArrivingKeepsNames,
+    /// The same of an entry whose file was noted to be nowhere.
+    LostKeepsNames,
+    /// What was appended while it moved is renamed back from its target.
+    MovesBack,
     /// Nobody notes that the file of an arriving or failed entry is gone.
     GoneNotNoted,
 }
@@ -56,6 +62,9 @@ pub struct Rules {
     pub tells_writers: bool,
     /// Whether a look takes a step for each private name that it looks for.
     pub looks_slowly: bool,
+    /// Whether it is asked that a content is committed once. Two files of one content that are read at the same time are
+    /// both committed: the key of the table keeps one row of each, and the other file's are set aside because of it.
+    pub commits_once: bool,
     /// Attempts after which a file is given up.
     pub max_attempts: u8,
     pub mutant: Option<Mutant>,
@@ -76,6 +85,7 @@ impl Rules {
         one_file_system: true,
         tells_writers: true,
         looks_slowly: false,
+        commits_once: true,
         max_attempts: 2,
         mutant: None,
     };
@@ -211,14 +221,14 @@ impl World {
         if is_open {
             // A writer closes in the end; that alone is left to it where rest must be reachable.
             deliver("the writer closes", true, &|world| {
-                world.files.open().into_iter().for_each(|file| file.open = false);
+                world.files.open().for_each(|file| file.open = false);
             });
         }
         if self.may_append && is_open {
             deliver("the writer appends", false, &|world| {
                 world.may_append = false;
                 world.delivered |= Bytes::Longer.bit();
-                world.files.open().into_iter().for_each(|file| file.bytes = Bytes::Longer);
+                world.files.open().for_each(|file| file.bytes = Bytes::Longer);
             });
         }
         if self.may_replace {
@@ -247,7 +257,7 @@ impl World {
         }
     }
 
-    /// The same state written in one way: claim numbers count from 0 without wide gaps, entries whose file is nowhere and
+    /// The same state written in one way: claim numbers count from 0 without wide gaps, entries that are history and
     /// which nothing names are left out, and workers, which are all alike, stand in order. Two states that differ in
     /// nothing else are one.
     pub fn canonical(mut self, rules: &Rules) -> World {
@@ -289,7 +299,8 @@ impl World {
             if !entry.state.is_open() {
                 entry.attempts = 0;
             }
-            let is_history = entry.place == Place::Nowhere && entry.state != State::Loaded;
+            let is_duplicate = entry.state == State::Duplicate && entry.place == Place::Processed;
+            let is_history = is_duplicate || (entry.place == Place::Nowhere && entry.state != State::Loaded);
             let is_named = || {
                 let names_it = |file: &File| matches!(file.name, Name::Private(i, _) | Name::Copy(i, _) if i == id);
                 files.iter().any(names_it) || workers.iter().any(|worker| worker.refers_to(id))

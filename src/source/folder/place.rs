@@ -175,7 +175,7 @@ impl PlacedFile {
         sync_folder(&self.at_place)
     }
 
-    /// Moves it to its target. A writer that appended in the last moment gets the file back under the private name.
+    /// Moves it to its target.
     ///
     /// # Errors
     /// `AlreadyExists` where the target's name is taken.
@@ -183,10 +183,6 @@ impl PlacedFile {
         let Some(target) = &self.target else { return Ok(()) };
         rename_without_overwriting(&self.private(), target)?;
         failpoint::reach("renamed");
-        let still = fs::symlink_metadata(target).is_ok_and(|metadata| Stamp::of(&metadata) == self.stamp);
-        if !still && self.compare(target, false)? != Content::Same {
-            rename_without_overwriting(target, &self.private())?;
-        }
         Ok(())
     }
 
