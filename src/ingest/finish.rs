@@ -116,9 +116,9 @@ fn finish_failure(
 
 fn refuse(context: &Context<'_>, entry: &Entry, refusal: &FileRejection, why: &str) -> Result<Entry, Error> {
     // The names are the entry's: a worker that lost it may not write there.
-    let lies = take(context, entry)?.lies;
-    let names = context.own_quarantine_names(entry);
-    write_file_reason(&names, refusal)?;
+    let held = take(context, entry)?;
+    let (names, lies) = (context.own_quarantine_names(entry), held.lies);
+    write_file_reason(&names, refusal, &held.path)?;
     let refused = closed_as(entry, State::Rejected, &lies);
     let aside = Aside::Rejected { quarantine_name: &names.stem };
     let archive_name = refused.archive_name.as_deref().unwrap_or_default();

@@ -321,7 +321,11 @@ fn backoff(attempts: i32) -> Duration {
     BACKOFF * 2u32.saturating_pow(attempts.clamp(1, 12) as u32 - 1)
 }
 
-/// The database's clock and `wait`.
+/// The database's clock and `wait`, as the database itself writes it: SQLite compares times as text.
 fn not_before(store: &Store, wait: Duration) -> Result<Value, StoreError> {
-    Ok((store.now()? + wait).into())
+    let time = store.now()? + wait;
+    Ok(match store.dialect() {
+        Dialect::Postgres => time.into(),
+        Dialect::Sqlite => time.format("%Y-%m-%dT%H:%M:%S%.3f+00:00").to_string().into(),
+    })
 }

@@ -36,7 +36,7 @@ impl Store {
     /// When the database is away or busy.
     pub fn begin<'a>(&'a self, contract: &'a Contract) -> Result<Box<dyn LoadTransaction + 'a>, StoreError> {
         Ok(match &self.backend {
-            Backend::Postgres => Box::new(PostgresLoad::begin(self, contract)?),
+            Backend::Postgres(_) => Box::new(PostgresLoad::begin(self, contract)?),
             Backend::Sqlite(path) => Box::new(SqliteLoad::begin(path, contract)?),
         })
     }
@@ -47,7 +47,7 @@ impl Store {
     /// When the database is away.
     pub fn snapshot<'a>(&'a self, contract: &'a Contract) -> Result<Box<dyn Snapshot + 'a>, StoreError> {
         Ok(match &self.backend {
-            Backend::Postgres => Box::new(PostgresSnapshot::begin(self, contract)?),
+            Backend::Postgres(_) => Box::new(PostgresSnapshot::begin(self, contract)?),
             Backend::Sqlite(path) => Box::new(SqliteSnapshot::begin(path, contract)?),
         })
     }

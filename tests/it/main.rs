@@ -20,11 +20,14 @@ mod foreign;
 mod formats;
 mod help;
 mod hostile;
+mod isolation;
 mod lifecycle;
+mod own_names;
 #[cfg(feature = "failpoints")]
 mod ownership;
 mod running;
 mod sample;
 mod sharing;
 mod steps;
+mod upgrade;
 mod verify;
