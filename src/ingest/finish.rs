@@ -88,12 +88,13 @@ fn finish_failure(
         }
         (Policy::HandBack, _) => {
             context.report_once(&format!("{:?}: {why}", entry.source));
-            context.quarantine_names(entry).remove_rows()?;
+            remove_rows(context, entry, true)?;
             hand_back_changed(context, entry, &why)?;
             Ok(None)
         }
         (Policy::Vanish, _) => {
             manifest::vanished(context.store, entry.claim(), &why)?;
+            remove_rows(context, entry, true)?;
             context.printer.say(&format!("{:?}: {why}", entry.source));
             (summary.failed, summary.retry) = (summary.failed + 1, true);
             Ok(None)
@@ -102,6 +103,9 @@ fn finish_failure(
         (Policy::RetryNow | Policy::RetryLater | Policy::RetryAlone, _) => {
             let lies = whereabouts(context, entry);
             let given_up = manifest::attempt_failed(context.store, entry, &why, &lies)?;
+            if given_up {
+                remove_rows(context, entry, true)?;
+            }
             context.printer.say(&format!("{:?}: {why}", entry.source));
             (summary.failed, summary.retry) = (summary.failed + 1, true);
             Ok(given_up.then(|| closed_as(entry, State::Failed, &lies)))
@@ -111,6 +115,16 @@ fn finish_failure(
             Ok(None)
         }
         (Policy::Leave | Policy::Stop | Policy::Refuse, error) => Err(error),
+    }
+}
+
+/// Takes away the rejected rows that passes over a file wrote which is not loaded, nor will be as it is: those of an
+/// attempt that did not commit, and with `recorded` those of an earlier step.
+fn remove_rows(context: &Context<'_>, entry: &Entry, recorded: bool) -> Result<(), Error> {
+    context.own_quarantine_names(entry).remove_rows()?;
+    match recorded && (entry.quarantine_name.is_some() || entry.validated_at.is_some()) {
+        true => context.quarantine_names(entry).remove_rows(),
+        false => Ok(()),
     }
 }
 
@@ -144,10 +158,10 @@ fn set_aside_duplicate(
         return Ok(None);
     }
     failpoint::reach("aside-marked");
-    // An earlier pass may have written its rows, before the other was loaded.
-    if entry.quarantine_name.is_some() {
-        context.quarantine_names(entry).remove_rows()?;
-    }
+    // An earlier pass may have written its rows, before the other was loaded. In the first version two files of one name
+    // and content had one name there.
+    let is_shared = entry.quarantine_name.is_none() && original.file_name() == entry.file_name();
+    remove_rows(context, entry, !is_shared)?;
     summary.files += 1;
     Ok(Some(duplicate))
 }
