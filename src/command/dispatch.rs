@@ -88,7 +88,7 @@ fn run_command(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
     if let Command::Adopt = command {
         return adopt::run(&config, &store, printer);
     }
-    let identity = identify(&config.paths)?;
+    let identity = identify(&config.paths, &store)?;
     if identity.is_new {
         manifest::take_in_origin(&store, "", &identity.origin)?;
     }

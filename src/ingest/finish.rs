@@ -81,12 +81,12 @@ fn finish_failure(
         (Policy::HandBack, _) => {
             context.report_once(&format!("{:?}: {why}", entry.source));
             hand_back_changed(context, entry, &why)?;
-            context.forget_rows(entry)?;
+            remove_rows(context, entry, true)?;
             Ok(None)
         }
         (Policy::Vanish, _) => {
             manifest::vanished(context.store, entry.claim(), &why)?;
-            context.forget_rows(entry)?;
+            remove_rows(context, entry, true)?;
             context.printer.say(&format!("{:?}: {why}", entry.source));
             (summary.failed, summary.retry) = (summary.failed + 1, true);
             Ok(None)
@@ -95,11 +95,11 @@ fn finish_failure(
         (Policy::RetryNow | Policy::RetryLater | Policy::RetryAlone, _) => {
             let lies = whereabouts(context, entry);
             let given_up = manifest::attempt_failed(context.store, entry, &why, &lies)?;
+            if given_up {
+                remove_rows(context, entry, true)?;
+            }
             context.printer.say(&format!("{:?}: {why}", entry.source));
             (summary.failed, summary.retry) = (summary.failed + 1, true);
-            if given_up {
-                context.forget_rows(entry)?;
-            }
             Ok(given_up.then(|| closed_as(entry, State::Failed, &lies)))
         }
         (Policy::Release, _) => {
@@ -110,11 +110,21 @@ fn finish_failure(
     }
 }
 
+/// Takes away the rejected rows that passes over a file wrote which is not loaded, nor will be as it is: those of an
+/// attempt that did not commit, and with `recorded` those of an earlier step.
+fn remove_rows(context: &Context<'_>, entry: &Entry, recorded: bool) -> Result<(), Error> {
+    context.own_quarantine_names(entry).remove_rows()?;
+    match recorded && (entry.quarantine_name.is_some() || entry.validated_at.is_some()) {
+        true => context.quarantine_names(entry).remove_rows(),
+        false => Ok(()),
+    }
+}
+
 fn refuse(context: &Context<'_>, entry: &Entry, refusal: &FileRejection, why: &str) -> Result<Entry, Error> {
     // The names are the entry's: a worker that lost it may not write there.
-    let lies = take(context, entry)?.lies;
-    let names = context.own_quarantine_names(entry);
-    write_file_reason(&names, refusal)?;
+    let held = take(context, entry)?;
+    let (names, lies) = (context.own_quarantine_names(entry), held.lies);
+    write_file_reason(&names, refusal, &held.path)?;
     let refused = closed_as(entry, State::Rejected, &lies);
     let aside = Aside::Rejected { quarantine_name: &names.stem };
     let archive_name = refused.archive_name.as_deref().unwrap_or_default();
@@ -140,8 +150,10 @@ fn set_aside_duplicate(
         return Ok(None);
     }
     failpoint::reach("aside-marked");
-    // An earlier pass may have written its rows, before the other was loaded.
-    context.forget_rows(entry)?;
+    // An earlier pass may have written its rows, before the other was loaded. In the first version two files of one name
+    // and content had one name there.
+    let is_shared = entry.quarantine_name.is_none() && original.file_name() == entry.file_name();
+    remove_rows(context, entry, !is_shared)?;
     summary.files += 1;
     Ok(Some(duplicate))
 }

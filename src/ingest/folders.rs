@@ -9,7 +9,9 @@ use rustix::fs::{Access, AtFlags, CWD, accessat};
 
 use crate::config::Paths;
 use crate::error::Error;
+use crate::manifest::{self, Place};
 use crate::source::{MARKER, read_marker, write_marker};
+use crate::store::Store;
 
 /// A folder that belongs to another, or can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -139,20 +141,21 @@ pub fn expect_writable(data: &Path) -> Result<(), Folders> {
 }
 
 /// The identity of the data folder; marks folders that have none. A data folder that lost its marker has the one that is
-/// still in the folders beside it.
+/// still in the folders beside it, or, where all are gone, that of the files which lie there as the manifest says.
 ///
 /// # Errors
 /// [`Folders`] as an error of the configuration, [`Error::Source`] where a marker can't be read.
-pub fn identify(paths: &Paths) -> anyhow::Result<Identity> {
+pub fn identify(paths: &Paths, store: &Store) -> anyhow::Result<Identity> {
     let marker = |folder: &Path| read_marker(folder).map_err(Error::source(&folder.join(MARKER)));
     let others = [&paths.processed, &paths.quarantine];
     let theirs = [marker(others[0])?, marker(others[1])?];
     let marked = marker(&paths.data)?;
     let is_new = marked.is_none();
-    let ours = match marked {
-        Some(ours) => ours,
-        None => {
-            let known = theirs.iter().flatten().next().cloned();
+    let ours = match (marked, theirs.iter().flatten().next()) {
+        (Some(ours), _) => ours,
+        (None, Some(known)) => mark(&paths.data, known, false)?,
+        (None, None) => {
+            let known = origin_of_what_lies_there(paths, store)?;
             mark(&paths.data, &known.unwrap_or_else(|| uuid::Uuid::new_v4().to_string()), false)?
         }
     };
@@ -167,6 +170,21 @@ pub fn identify(paths: &Paths) -> anyhow::Result<Identity> {
         }
     }
     Ok(Identity { origin: ours, is_new })
+}
+
+/// The folder that all markers of are gone, told by its latest files.
+fn origin_of_what_lies_there(paths: &Paths, store: &Store) -> Result<Option<String>, Error> {
+    for origin in manifest::origins(store)? {
+        let archived = manifest::latest_archived(store, &origin)?;
+        let lies_there = |(place, name): &(Place, String)| {
+            let folder = if *place == Place::Processed { &paths.processed } else { &paths.quarantine };
+            folder.join(name).symlink_metadata().is_ok()
+        };
+        if !archived.is_empty() && archived.iter().all(lies_there) {
+            return Ok(Some(origin));
+        }
+    }
+    Ok(None)
 }
 
 /// Marks all three folders as those of the data folder, whatever they were; gives its identity and those that it took the

@@ -84,10 +84,17 @@ impl<'f> Group<'_, 'f> {
         transaction.open_file(file.id)?;
         let mut raw = RawSink { transaction };
         let tally = self.pass_over(file, &held, &mut [&mut raw, &mut aggregates, &mut quarantine])?;
+        self.remove_superseded_rows(file)?;
         failpoint::reach("pass-finished");
         transaction.write_aggregates(&aggregates.aggregates, &aggregates.devices)?;
         failpoint::reach("aggregates-written");
         self.close(transaction, file, tally, held.lies)
+    }
+
+    /// The first version gave the rows that `validate` found other names: each line stands in one place.
+    fn remove_superseded_rows(&self, file: &Entry) -> Result<(), Error> {
+        let (own, earlier) = (self.context.own_quarantine_names(file), self.context.quarantine_names(file));
+        if file.validated_at.is_some() && own.stem != earlier.stem { earlier.remove_rows() } else { Ok(()) }
     }
 
     /// The passes come first, so that nobody waits for a transaction that is open while files are read: these steps

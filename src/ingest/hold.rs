@@ -214,7 +214,12 @@ fn settle_place(context: &Context<'_>, entry: &Entry) -> Result<Option<(Place, P
     let Some(goal) = state.goal() else { return Ok(None) };
     let position = Position { state, place: entry.lies(), claim_no: entry.claim_no };
     let mut names = target_names(entry, goal);
-    let mut name = entry.archive_name.clone().or_else(|| names.next());
+    let mut name = entry.archive_name.clone();
+    if name.is_none() && goal != Place::Inbox {
+        // The first version wrote no name ahead.
+        name = names.next();
+        manifest::rename_target(context.store, entry.claim(), name.as_deref().unwrap_or_default())?;
+    }
     for _ in 0..MOST_STEPS {
         let target = name.as_ref().map(|name| context.folder_of(goal).join(name));
         let file = context.placed(entry, target.filter(|_| goal != Place::Inbox));

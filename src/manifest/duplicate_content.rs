@@ -44,6 +44,13 @@ pub fn loaded_contents(store: &Store, files: &[Entry], by_name: bool) -> Result<
     Ok(contents)
 }
 
+impl Original {
+    /// Name without its folders.
+    pub fn file_name(&self) -> &str {
+        self.source.rsplit('/').next().unwrap_or(&self.source)
+    }
+}
+
 impl LoadedContents {
     /// Counts `file` as loaded.
     pub fn add(&mut self, file: &Entry) {

@@ -295,19 +295,3 @@ pub fn open_files(store: &Store, origin: &str) -> Result<u64, StoreError> {
         Entity::find().filter(Column::State.is_in(open)).filter(Column::Origin.eq(origin)).count(session).await
     })
 }
-
-/// Makes the entries of the folder `theirs` those of the folder `ours`, as far as they lie in an archive; with an empty
-/// `theirs`, all those of the first version, which told folders not apart. Says how many.
-///
-/// # Errors
-/// When the database can't be written.
-pub fn take_in_origin(store: &Store, theirs: &str, ours: &str) -> Result<u64, StoreError> {
-    let dialect = store.dialect();
-    let which = if theirs.is_empty() { "true" } else { "place IN ('processed', 'quarantine', 'none')" };
-    let sql = format!(
-        "UPDATE manifest SET origin = {} WHERE origin = {} AND {which}",
-        dialect.text(ours),
-        dialect.text(theirs)
-    );
-    store.write(async |session| session.change(&sql).await)
-}

@@ -349,7 +349,7 @@ fn backoff(attempts: i32) -> Duration {
     BACKOFF * 2u32.saturating_pow(attempts.clamp(1, 12) as u32 - 1)
 }
 
-/// The database's clock and `wait`.
+/// The database's clock and `wait`, as the database itself writes it: SQLite compares times as text.
 fn not_before(store: &Store, wait: Duration) -> Result<Value, StoreError> {
     Ok(instant(store.now()? + wait))
 }

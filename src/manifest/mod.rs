@@ -6,6 +6,7 @@ mod duplicate_content;
 mod entity;
 mod entries;
 mod ledger;
+mod origin;
 mod overview;
 mod state;
 pub mod transition;
@@ -16,12 +17,13 @@ pub use duplicate_content::{LoadedContents, Original, loaded_contents};
 pub use entity::{Claim, Model as Entry};
 pub use entries::{
     Descent, Registration, corrections_of, descent_of, enter_held, entry, held, in_inbox, in_state, is_name_taken,
-    loaded_files, open_files, register, seen_gone, take_in_origin,
+    loaded_files, open_files, register, seen_gone,
 };
 pub use ledger::{
     Aside, Progress, Whereabouts, arrived, attempt_failed, changed, changed_and_held, expired, handed_back, lost,
     move_failed, release, release_all, rename_target, retry, set_aside, unload_statement, vanished,
 };
+pub use origin::{latest_archived, origins, take_in_origin};
 pub use overview::{LastError, QuietDevice, RowTotals, count_by_state, last_errors, quiet_devices, row_totals};
 pub use state::{Place, State};
 pub use transition::drawn;

@@ -21,6 +21,13 @@ const LONGEST_LEASE: Duration = Duration::from_secs(120);
 /// Rows of workers that lapsed this long ago are of no use to anybody.
 const FORGOTTEN: Duration = Duration::from_secs(86_400);
 
+/// A process that was suspended in the middle of a COPY counts as at work on the server, whose own time limits are for
+/// those that are idle; the keys that it has written keep others waiting for as long as it is. What was not committed is
+/// done again.
+const END_LAPSED_SESSIONS: &str = "SELECT pg_terminate_backend(a.pid)
+    FROM pg_stat_activity a JOIN worker w ON w.session = a.application_name
+    WHERE a.datname = current_database() AND a.state <> 'idle' AND w.lease_until < clock_timestamp()";
+
 /// Where a process runs, and which of those there it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Process {
@@ -88,13 +95,14 @@ impl Worker {
         let id = store.write(async |session| {
             forget_the_dead(session, &own, dialect).await?;
             let insert = format!(
-                "INSERT INTO worker (host, boot, pid_ns, pid, start, lease_until) VALUES ({}, {}, {}, {}, {}, {})
-                 RETURNING id",
+                "INSERT INTO worker (host, boot, pid_ns, pid, start, session, lease_until)
+                 VALUES ({}, {}, {}, {}, {}, {}, {}) RETURNING id",
                 dialect.text(&own.host),
                 dialect.text(&own.boot),
                 dialect.text(&own.pid_ns),
                 own.pid,
                 dialect.text(&own.start),
+                dialect.text(store.session_name()),
                 dialect.after(LEASE)
             );
             let rows = session.rows(insert).await?;
@@ -105,9 +113,10 @@ impl Worker {
         Ok(worker)
     }
 
-    /// Renews the lease until [`Worker::leave`].
+    /// Renews the lease until [`Worker::leave`], and ends the sessions of those whose lease lapsed.
     fn keep(&self, store: &Store) {
         let (renewal, database, ended) = (self.renewal(store.dialect()), store.background(), Arc::clone(&self.ended));
+        let is_server = !store.is_embedded();
         store.spawn(async move {
             loop {
                 tokio::time::sleep(RENEWAL).await;
@@ -116,6 +125,9 @@ impl Worker {
                 }
                 if let Err(e) = database.change(&renewal).await {
                     tracing::warn!("the lease could not be renewed: {e}");
+                }
+                if is_server && let Err(e) = database.change(END_LAPSED_SESSIONS).await {
+                    tracing::warn!("sessions of workers that fell silent could not be ended: {e}");
                 }
             }
         });

@@ -111,13 +111,6 @@ impl QuarantineSink {
         self
     }
 
-    fn expect_held(&self) -> Result<(), Error> {
-        match &self.held {
-            Some(path) if path.symlink_metadata().is_err() => Err(Error::Store(StoreError::ClaimLost)),
-            _ => Ok(()),
-        }
-    }
-
     fn create(&self) -> Result<OpenFiles, Error> {
         self.names.remove_unfinished()?;
         let rejected = self.names.temporary(&self.names.rejected);
@@ -172,7 +165,7 @@ impl Sink for QuarantineSink {
     /// attempt writes again, never a commit without its files.
     fn finish(&mut self) -> Result<(), Error> {
         let Some(mut open) = self.open.take() else {
-            self.expect_held()?;
+            expect_held(self.held.as_deref())?;
             return self.names.remove_rows();
         };
         let failed = || Error::storage(&self.names.rejected);
@@ -180,10 +173,9 @@ impl Sink for QuarantineSink {
         let file = open.rejected.into_inner().map_err(|e| failed()(e.into_error()))?;
         file.sync_all().map_err(failed())?;
         failpoint::reach("rejected-synced");
-        self.expect_held()?;
-        durable_rename(&self.names.temporary(&self.names.rejected), &self.names.rejected)?;
+        publish(&self.names, &self.names.rejected, self.held.as_deref())?;
         failpoint::reach("rejected-renamed");
-        finish_reasons(open.reasons, &self.names)?;
+        finish_reasons(open.reasons, &self.names, self.held.as_deref())?;
         self.begun = false;
         Ok(())
     }
@@ -198,17 +190,34 @@ impl Drop for QuarantineSink {
     }
 }
 
-/// Writes the `.reasons.csv` of a file that is refused whole, and takes away what an earlier pass left of its rows.
+/// Writes the `.reasons.csv` of a file that is refused whole, and takes away what an earlier pass left of its rows, while
+/// `held` exists.
 ///
 /// # Errors
-/// When the quarantine can't be written.
-pub fn write_file_reason(names: &QuarantineNames, refusal: &FileRejection) -> Result<(), Error> {
+/// When the quarantine can't be written; [`StoreError::ClaimLost`].
+pub fn write_file_reason(names: &QuarantineNames, refusal: &FileRejection, held: &Path) -> Result<(), Error> {
+    expect_held(Some(held))?;
     names.remove_rows()?;
     let mut reasons = reasons_writer(names)?;
     reasons
         .write_record(["", "", "", "", refusal.rule.as_str(), &refusal.message])
         .map_err(|e| csv_failure(&names.reasons, e))?;
-    finish_reasons(reasons, names)
+    finish_reasons(reasons, names, Some(held))
+}
+
+/// A claim that was taken over has lost the name under which it held the file.
+fn expect_held(held: Option<&Path>) -> Result<(), Error> {
+    match held {
+        Some(path) if path.symlink_metadata().is_err() => Err(Error::Store(StoreError::ClaimLost)),
+        _ => Ok(()),
+    }
+}
+
+/// Gives an unfinished file its name.
+fn publish(names: &QuarantineNames, path: &Path, held: Option<&Path>) -> Result<(), Error> {
+    expect_held(held)?;
+    // Who took the claim over takes away what was not finished.
+    durable_rename(&names.temporary(path), path).or_else(|error| expect_held(held).and(Err(error)))
 }
 
 fn reasons_writer(names: &QuarantineNames) -> Result<csv::Writer<File>, Error> {
@@ -221,12 +230,12 @@ fn reasons_writer(names: &QuarantineNames) -> Result<csv::Writer<File>, Error> {
     Ok(writer)
 }
 
-fn finish_reasons(writer: csv::Writer<File>, names: &QuarantineNames) -> Result<(), Error> {
+fn finish_reasons(writer: csv::Writer<File>, names: &QuarantineNames, held: Option<&Path>) -> Result<(), Error> {
     let path = &names.reasons;
     let file = writer.into_inner().map_err(|e| Error::storage(path)(std::io::Error::other(e.to_string())))?;
     file.sync_all().map_err(Error::storage(path))?;
     failpoint::reach("reasons-synced");
-    durable_rename(&names.temporary(path), path)?;
+    publish(names, path, held)?;
     failpoint::reach("reasons-renamed");
     Ok(())
 }

@@ -38,7 +38,7 @@ impl Store {
     /// When the database is away or busy.
     pub fn begin<'a>(&'a self, contract: &'a Contract) -> Result<Box<dyn LoadTransaction + 'a>, StoreError> {
         Ok(match &self.backend {
-            Backend::Postgres => Box::new(PostgresLoad::begin(self, contract)?),
+            Backend::Postgres(_) => Box::new(PostgresLoad::begin(self, contract)?),
             Backend::Sqlite(path) => Box::new(SqliteLoad::begin(path, contract)?),
         })
     }
@@ -50,7 +50,7 @@ impl Store {
     pub fn snapshot<'a>(&'a self, contract: &'a Contract) -> Result<Box<dyn Snapshot + 'a>, StoreError> {
         self.expect_settled_statistics(contract.window_micros)?;
         let snapshot: Box<dyn Snapshot + 'a> = match &self.backend {
-            Backend::Postgres => Box::new(PostgresSnapshot::begin(self, contract)?),
+            Backend::Postgres(_) => Box::new(PostgresSnapshot::begin(self, contract)?),
             Backend::Sqlite(path) => Box::new(SqliteSnapshot::begin(path, contract)?),
         };
         // Still so: nothing began in between.

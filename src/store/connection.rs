@@ -29,7 +29,9 @@ pub struct Store {
 
 /// Which of the two it is.
 pub(super) enum Backend {
-    Postgres,
+    /// With the name of this process's sessions.
+    Postgres(String),
+    /// With its file.
     Sqlite(PathBuf),
 }
 
@@ -49,8 +51,9 @@ impl Store {
         let most = workers as u32 + 2;
         let (db, backend, place) = if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             let (options, place) = postgres::parse(url)?;
-            let pool = runtime.block_on(postgres::connect(options, &place, most))?;
-            (SqlxPostgresConnector::from_sqlx_postgres_pool(pool), Backend::Postgres, place)
+            let name = postgres::session_name();
+            let pool = runtime.block_on(postgres::connect(options.application_name(&name), &place, most))?;
+            (SqlxPostgresConnector::from_sqlx_postgres_pool(pool), Backend::Postgres(name), place)
         } else {
             let file = sqlite::parse(url)?;
             let pool = runtime.block_on(sqlite::connect(&file, most))?;
@@ -63,6 +66,14 @@ impl Store {
     /// Whether the database is embedded (SQLite).
     pub fn is_embedded(&self) -> bool {
         matches!(self.backend, Backend::Sqlite(_))
+    }
+
+    /// The name by which the server lists the sessions of this process; empty where there is no server.
+    pub fn session_name(&self) -> &str {
+        match &self.backend {
+            Backend::Postgres(name) => name,
+            Backend::Sqlite(_) => "",
+        }
     }
 
     /// Host, port and database, or the path: what may be shown to people.
@@ -145,7 +156,7 @@ impl Store {
 
 async fn begin(db: &DatabaseConnection, backend: &Backend, mode: SqliteTransactionMode) -> Result<Session, Cause> {
     match backend {
-        Backend::Postgres => {
+        Backend::Postgres(_) => {
             Ok(Session::Postgres(Mutex::new(postgres::begin(db.get_postgres_connection_pool()).await?)))
         }
         Backend::Sqlite(_) => {

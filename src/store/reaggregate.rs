@@ -57,7 +57,7 @@ impl Store {
             self.inspect(async |session| Ok(schema::aggregated_columns(session, self.is_embedded()).await?))?;
         let work = Work { micros, sensors, stop };
         match &self.backend {
-            Backend::Postgres => postgres::reaggregate(self, &work, done),
+            Backend::Postgres(_) => postgres::reaggregate(self, &work, done),
             Backend::Sqlite(path) => sqlite::reaggregate(path, &work, done),
         }
     }

@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use iotpipe_core::contract::{Contract, Sensor, SensorType};
 use migration::{Migrator, MigratorTrait};
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, FromQueryResult, SqliteTransactionMode, Statement,
-    TransactionOptions, TransactionTrait,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, FromQueryResult, IsolationLevel,
+    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 
 use super::error::Cause;
@@ -30,7 +30,8 @@ pub(super) async fn migrate(
             };
             db.begin_with_options(options).await?
         }
-        false => db.begin().await?,
+        // Who waited for the lock must see what the other has done meanwhile, whatever the server's default is.
+        false => db.begin_with_config(Some(IsolationLevel::ReadCommitted), None).await?,
     };
     if !embedded {
         transaction.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")).await?;

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::on_both_databases;
-use crate::support::{Db, HEADER, Outcome, World, row, telemetry};
+use crate::support::{Db, HEADER, Outcome, Proxy, World, eventually, row, telemetry};
 
 on_both_databases!(
     a_dead_worker_of_this_machine_is_seen_at_once,
@@ -157,25 +157,50 @@ fn with_two_files(db: Db) -> World {
 /// and who waits for the same keys goes on.
 #[test]
 fn a_worker_that_hangs_between_two_statements_is_waited_for_a_minute() {
-    hangs_in_its_transaction(|world| world.stopped_at(&["load"], "pass-finished"));
-}
-
-fn hangs_in_its_transaction(hang: impl FnOnce(&World) -> crate::support::Stopped) {
     let world = World::new(Db::Postgres);
+    world.file("known.csv", telemetry("pump-1", START - DAY, 1));
+    world.ok(&["run"]);
     world.file("a.csv", telemetry("pump-1", START, 20));
     world.ok(&["scan"]);
-    let hanging = hang(&world);
-    // The same keys, as soon as its claim has lapsed and before.
+    let hanging = world.stopped_at(&["load"], "pass-finished");
+    others_go_on(&world);
+    // Its session is gone; what it had in hand was let go, or another took it over.
+    hanging.go_on();
+    nothing_is_missing(&world, 20);
+}
+
+/// The same while the server waits for the rest of a COPY, which it counts as work.
+#[test]
+fn a_worker_that_hangs_in_the_middle_of_a_copy_is_waited_for_a_minute() {
+    let world = World::new(Db::Postgres);
+    world.file("known.csv", telemetry("pump-1", START - DAY, 1));
+    world.ok(&["run"]);
+    world.file("a.csv", telemetry("pump-1", START, 20_000));
+    world.ok(&["scan"]);
+    let proxy = Proxy::to(world.url());
+    let mut hanging = world.command(&["load"]).env("DATABASE_URL", proxy.url()).spawn().unwrap();
+    proxy.freeze_in_copy();
+    eventually(Duration::from_secs(30), "the first COPY", || proxy.is_frozen());
+    others_go_on(&world);
+    proxy.thaw();
+    hanging.wait().unwrap();
+    nothing_is_missing(&world, 21);
+}
+
+/// They bring the same keys.
+fn others_go_on(world: &World) {
     world.file("b.csv", telemetry("pump-1", START, 21));
     let started = Instant::now();
     world.ok(&["run"]);
     let waited = started.elapsed();
     assert!(waited < Duration::from_secs(90), "{waited:?}");
     assert_eq!(world.manifest("b.csv").loaded, 21);
-    hanging.go_on().expect_code(1);
+}
+
+fn nothing_is_missing(world: &World, duplicate: i64) {
     world.let_leases_lapse();
     world.ok(&["run"]);
-    assert_eq!((world.stored(), world.manifest("a.csv").duplicate), (21, 20));
+    assert_eq!((world.files("data").len(), world.manifest("a.csv").duplicate), (0, duplicate));
     world.ok(&["verify"]);
 }
 

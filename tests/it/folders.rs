@@ -126,7 +126,7 @@ fn a_lost_marker_is_written_anew(db: Db) {
         assert_eq!(world.read(format!("{folder}/.iotpipe")), marker, "{folder}");
     }
     // All three at once, as where somebody tidied up: what was loaded is still theirs.
-    ["data", "processed", "quarantine"].map(|f| fs::remove_file(world.path(f).join(".iotpipe")).unwrap());
+    ["data", "processed", "quarantine"].iter().for_each(|f| fs::remove_file(world.path(f).join(".iotpipe")).unwrap());
     assert_eq!(world.ok(&["verify", "--output", "json"]).count("files"), 1);
 }
 

@@ -22,7 +22,9 @@ mod foreign;
 mod formats;
 mod help;
 mod hostile;
+mod isolation;
 mod lifecycle;
+mod own_names;
 #[cfg(feature = "failpoints")]
 mod ownership;
 mod pooler;
@@ -30,5 +32,6 @@ mod running;
 mod sample;
 mod sharing;
 mod steps;
+mod upgrade;
 mod verify;
 mod windows;

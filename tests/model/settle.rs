@@ -1,8 +1,8 @@
 //! Behind the commit: `hold::settle_places`, step by step, each as `PlacedFile` carries it out.
 
 use iotpipe::ingest::Step;
-use iotpipe::manifest::transition;
 use iotpipe::manifest::Place;
+use iotpipe::manifest::transition;
 use iotpipe::source::Content;
 
 use super::entries::Done;

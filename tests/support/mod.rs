@@ -159,9 +159,18 @@ impl World {
         }
     }
 
-    /// Changes the database behind the program's back.
+    /// Changes the database behind the program's back; `sql` may be several statements.
+    #[track_caller]
     pub fn execute(&self, sql: &str) {
-        self.query(sql);
+        self.try_execute(sql).unwrap_or_else(|e| panic!("{sql}: {e}"));
+    }
+
+    /// As [`World::execute`], where the database may refuse.
+    pub fn try_execute(&self, sql: &str) -> Result<(), String> {
+        match self.db {
+            Db::Sqlite => query::execute_sqlite(&self.path("iotpipe.db"), sql),
+            Db::Postgres => query::execute_postgres(&self.url, sql),
+        }
     }
 
     /// Every file is in the hands of a worker of another machine, which nobody here can see.

@@ -6,10 +6,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+/// Bytes behind which a COPY has brought rows to the database, and is not through.
+const FIRST_ROWS: usize = 100_000;
+
 #[derive(Default)]
 struct Wire {
     /// Nobody gets through.
     is_down: AtomicBool,
+    /// The next COPY stands still behind its first rows, and every connection with it.
+    freeze_in_copy: AtomicBool,
+    is_frozen: AtomicBool,
     /// The next COMMIT behind a COPY is passed on, and nothing after it.
     cut_at_commit: AtomicBool,
     connections: Mutex<Vec<TcpStream>>,
@@ -65,7 +71,23 @@ impl Proxy {
         self.wire.cut_at_commit.store(true, Ordering::SeqCst);
     }
 
+    /// Lets nothing through any more from the middle of the next COPY on, and yet every connection stays: as where a
+    /// container is paused.
+    pub fn freeze_in_copy(&self) {
+        self.wire.freeze_in_copy.store(true, Ordering::SeqCst);
+    }
+
     /// Whether that has happened.
+    pub fn is_frozen(&self) -> bool {
+        self.wire.is_frozen.load(Ordering::SeqCst)
+    }
+
+    /// Lets everything through again.
+    pub fn thaw(&self) {
+        self.wire.is_frozen.store(false, Ordering::SeqCst);
+    }
+
+    /// Whether [`Proxy::cut_at_commit`] has had its moment.
     pub fn has_cut(&self) -> bool {
         !self.wire.cut_at_commit.load(Ordering::SeqCst)
     }
@@ -87,9 +109,16 @@ impl Wire {
 
     fn pass_on(&self, mut from: TcpStream, mut to: TcpStream, asks: bool, silent: &AtomicBool) {
         let mut buffer = vec![0; 1 << 16];
-        let mut copied = false;
+        let (mut copied, mut bytes_copied) = (false, 0);
         while let Ok(n) = from.read(&mut buffer) {
             let bytes = &buffer[..n];
+            bytes_copied += if asks && copied { n } else { 0 };
+            if bytes_copied > FIRST_ROWS && self.freeze_in_copy.swap(false, Ordering::SeqCst) {
+                self.is_frozen.store(true, Ordering::SeqCst);
+            }
+            while self.is_frozen.load(Ordering::SeqCst) {
+                std::thread::sleep(Duration::from_millis(20));
+            }
             copied |= asks && bytes.windows(5).any(|w| w == b"COPY ");
             let commits = copied && bytes.windows(7).any(|w| w == b"COMMIT\0");
             let cuts = commits && self.cut_at_commit.swap(false, Ordering::SeqCst);

@@ -24,6 +24,13 @@ pub fn sqlite(path: &Path, sql: &str) -> Rows {
     all
 }
 
+/// Runs the statements `sql` in the SQLite file `path`.
+pub fn execute_sqlite(path: &Path, sql: &str) -> Result<(), String> {
+    let connection = rusqlite::Connection::open(path).unwrap();
+    connection.busy_timeout(Duration::from_secs(30)).unwrap();
+    connection.execute_batch(sql).map_err(|e| e.to_string())
+}
+
 fn sqlite_text(value: ValueRef<'_>) -> Option<String> {
     match value {
         ValueRef::Null => None,
@@ -47,6 +54,16 @@ pub fn postgres(url: &str, sql: &str) -> Rows {
         Ok(rows)
     });
     rows.unwrap_or_else(|e| panic!("{sql}: {e}")).iter().map(postgres_row).collect()
+}
+
+/// Runs the statements `sql` in the PostgreSQL database `url`.
+pub fn execute_postgres(url: &str, sql: &str) -> Result<(), String> {
+    let done = runtime().block_on(async {
+        let mut connection = PgConnection::connect(url).await?;
+        sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await?;
+        connection.close().await
+    });
+    done.map_err(|e| e.to_string())
 }
 
 fn postgres_row(row: &PgRow) -> Vec<Option<String>> {

@@ -17,10 +17,14 @@ pub struct Stopped {
 }
 
 impl World {
-    /// Starts the program and lets it run until it comes to the failpoint `moment` for the first time.
+    /// Starts the program and lets it run until it comes to the failpoint `moment` for the first time. It has one worker:
+    /// another could stand still in a transaction of its own.
     #[track_caller]
     pub fn stopped_at(&self, args: &[&str], moment: &str) -> Stopped {
         let mut command = self.command(args);
+        if args[0] != "scan" {
+            command.args(["--workers", "1"]);
+        }
         command.env("FAILPOINTS", format!("{moment}=1*return(stop)"));
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stopped = Stopped { args: args.join(" "), child: Some(child) };
@@ -41,11 +45,6 @@ impl Stopped {
         let state = stat.rsplit_once(") ").map_or("", |(_, rest)| &rest[..1]);
         assert!(!matches!(state, "Z" | ""), "`iotpipe {}` ended before it came there", self.args);
         state == "T"
-    }
-
-    /// Its process id.
-    pub fn pid(&self) -> u32 {
-        self.child.as_ref().unwrap().id()
     }
 
     /// Lets it go on to its end.

@@ -23,6 +23,14 @@ pub(in crate::store) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED;
 pub(in crate::store) const BEGIN_SNAPSHOT: &str =
     "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL idle_in_transaction_session_timeout = 0";
 
+/// What the server's list of sessions calls this program.
+const APPLICATION: &str = "iotpipe";
+
+/// A name for the sessions of one process, by which others find them on the server.
+pub(in crate::store) fn session_name() -> String {
+    format!("{APPLICATION} {:016x}", rand::random::<u64>())
+}
+
 /// Reads a `postgres://` URL; gives what may be shown of it, too.
 pub(in crate::store) fn parse(url: &str) -> Result<(PgConnectOptions, String), StoreError> {
     // An unescaped `/`, `?` or `#` in a password ends the part with the host too early: what follows is no name of a
@@ -35,7 +43,8 @@ pub(in crate::store) fn parse(url: &str) -> Result<(PgConnectOptions, String), S
     let options = PgConnectOptions::from_str(url).map_err(|_| StoreError::Url)?;
     let host = options.get_host().trim_start_matches('[').trim_end_matches(']').to_owned();
     // A pooler passes on the parameters that it knows; this one is none of them, and PostgreSQL's default is exact too.
-    let options = options.host(&host).application_name("iotpipe").extra_float_digits(None).statement_cache_capacity(0);
+    let options =
+        options.host(&host).application_name(APPLICATION).extra_float_digits(None).statement_cache_capacity(0);
     let shown_host = if host.contains(':') { format!("[{host}]") } else { host };
     let place = format!("{shown_host}:{}/{}", options.get_port(), options.get_database().unwrap_or("postgres"));
     Ok((options, place))

@@ -1,7 +1,7 @@
 //! SQLite as it is reached: URL, pool, how a transaction begins.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
@@ -10,6 +10,9 @@ use crate::store::error::StoreError;
 
 /// How long a writer waits for another writer.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Longest wait before another try to create it.
+const NEXT_TRY: Duration = Duration::from_millis(50);
 
 /// An embedded database's file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,10 +56,21 @@ pub(in crate::store) async fn connect(file: &DatabaseFile, most: u32) -> Result<
         options = options.journal_mode(SqliteJournalMode::Wal);
     }
     let pool = SqlitePoolOptions::new().max_connections(most).acquire_timeout(2 * BUSY_TIMEOUT);
-    pool.connect_with(options).await.map_err(|e| match StoreError::classify(&place, e) {
-        StoreError::Other { place, reason } => StoreError::Unreachable { place, reason },
-        other => other,
-    })
+    let started = Instant::now();
+    loop {
+        let error = match pool.clone().connect_with(options.clone()).await {
+            Ok(pool) => return Ok(pool),
+            Err(e) => StoreError::classify(&place, e),
+        };
+        match error {
+            // Two that create it at once: who turns the log on does not wait for the other by itself.
+            error if error.is_contention() && started.elapsed() < BUSY_TIMEOUT => {
+                tokio::time::sleep(NEXT_TRY.mul_f64(rand::random())).await;
+            }
+            StoreError::Other { place, reason } => return Err(StoreError::Unreachable { place, reason }),
+            other => return Err(other),
+        }
+    }
 }
 
 /// Takes the writer's lock at once: a transaction that reads first and writes later could only fail when another has
