@@ -193,7 +193,7 @@ fn others_go_on(world: &World) {
     let started = Instant::now();
     world.ok(&["run"]);
     let waited = started.elapsed();
-    assert!(waited < Duration::from_secs(90), "{waited:?}");
+    assert!((10..90).contains(&waited.as_secs()), "they wait for its keys, but not for ever: {waited:?}");
     assert_eq!(world.manifest("b.csv").loaded, 21);
 }
 

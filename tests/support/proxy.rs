@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Bytes behind which a COPY has brought rows to the database, and is not through.
-const FIRST_ROWS: usize = 100_000;
+const FIRST_ROWS: usize = 500_000;
 
 #[derive(Default)]
 struct Wire {
