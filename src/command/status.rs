@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use super::exit::Exit;
 use crate::config::Config;
+use crate::ingest::look_at_markers;
 use crate::manifest::{self, State};
-use crate::source::read_marker;
 use crate::store::Store;
 use crate::terminal::Printer;
 
@@ -27,7 +27,7 @@ struct Status {
 
 pub fn run(config: &Config, store: &Store, printer: Printer) -> anyhow::Result<Exit> {
     // Only read: where the folder can't be seen, the files of all folders are shown.
-    let origin = read_marker(&config.paths.data).ok().flatten();
+    let origin = look_at_markers(&config.paths)?;
     let origin = origin.as_deref();
     let counts = manifest::count_by_state(store, origin)?;
     let status = Status {

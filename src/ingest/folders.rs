@@ -164,12 +164,30 @@ pub fn identify(paths: &Paths, store: &Store) -> anyhow::Result<Identity> {
             Some(theirs) => theirs,
             None => mark(folder, &ours, false)?,
         };
-        if theirs != ours {
-            let shown = |folder: &Path| folder.display().to_string();
-            return Err(Folders::Mixed { folder: shown(folder), theirs, data: shown(&paths.data), ours }.into());
-        }
+        expect_same(paths, folder, theirs, &ours)?;
     }
     Ok(Identity { origin: ours, is_new })
+}
+
+/// The uuid in the marker of the data folder, `None` where it has none, and nothing written.
+///
+/// # Errors
+/// As [`identify`].
+pub fn look_at_markers(paths: &Paths) -> anyhow::Result<Option<String>> {
+    let Some(ours) = read_marker(&paths.data).ok().flatten() else { return Ok(None) };
+    for folder in [&paths.processed, &paths.quarantine] {
+        let theirs = read_marker(folder).map_err(Error::source(&folder.join(MARKER)))?;
+        expect_same(paths, folder, theirs.unwrap_or_else(|| ours.clone()), &ours)?;
+    }
+    Ok(Some(ours))
+}
+
+fn expect_same(paths: &Paths, folder: &Path, theirs: String, ours: &str) -> Result<(), Folders> {
+    if theirs == ours {
+        return Ok(());
+    }
+    let shown = |folder: &Path| folder.display().to_string();
+    Err(Folders::Mixed { folder: shown(folder), theirs, data: shown(&paths.data), ours: ours.to_owned() })
 }
 
 /// The folder that all markers of are gone, told by its latest files.

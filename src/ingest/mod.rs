@@ -13,7 +13,7 @@ mod target;
 mod work;
 
 pub use context::Context;
-pub use folders::{Folders, Identity, adopt, expect_writable, identify, tell_apart};
+pub use folders::{Folders, Identity, adopt, expect_writable, identify, look_at_markers, tell_apart};
 pub use hold::{hand_back_held, settle_places, whereabouts};
 pub use next::{Position, Step, next};
 pub use stray::{belongs_to_a_claim, take_in_strays};

@@ -122,7 +122,7 @@ fn a_lost_marker_is_written_anew(db: Db) {
     let marker = world.read("data/.iotpipe");
     for folder in ["data", "processed", "quarantine"] {
         fs::remove_file(world.path(folder).join(".iotpipe")).unwrap();
-        world.ok(&["status"]);
+        world.ok(&["scan"]);
         assert_eq!(world.read(format!("{folder}/.iotpipe")), marker, "{folder}");
     }
     // All three at once, as where somebody tidied up: what was loaded is still theirs.
