@@ -180,10 +180,10 @@ impl Aggregates {
     }
 
     /// Every device, sensor and window that has a value, by device, window and sensor.
-    pub fn rows(&self) -> Vec<AggregateRow<'_>> {
+    pub fn rows(&self) -> impl Iterator<Item = AggregateRow<'_>> {
         let mut places: Vec<_> = self.places.iter().collect();
         places.sort_unstable();
-        let of_place = |(&(device, window), &place): (&(u32, i64), &usize)| {
+        let of_place = move |(&(device, window), &place): (&(u32, i64), &usize)| {
             self.sensors.iter().enumerate().map(move |(offset, (_, sensor))| AggregateRow {
                 device,
                 sensor,
@@ -191,7 +191,7 @@ impl Aggregates {
                 stats: self.stats[place + offset],
             })
         };
-        places.into_iter().flat_map(of_place).filter(|row| row.stats.count > 0).collect()
+        places.into_iter().flat_map(of_place).filter(|row| row.stats.count > 0)
     }
 }
 
@@ -285,7 +285,7 @@ mod tests {
         batch.cells.extend([Cell::Float(1.0), Cell::Null]);
         batch.readings.push(Reading { device: 0, ts: 0, cells: 0, position });
         aggregates.add(&batch);
-        let rows: Vec<_> = aggregates.rows().iter().map(|row| (row.sensor.to_owned(), row.stats.count)).collect();
+        let rows: Vec<_> = aggregates.rows().map(|row| (row.sensor.to_owned(), row.stats.count)).collect();
         assert_eq!(rows, [("a".to_owned(), 1)]);
     }
 

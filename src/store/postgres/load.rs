@@ -322,10 +322,15 @@ pub(super) async fn insert_aggregates(
 ) -> Result<(), sqlx::Error> {
     let delete = AssertSqlSafe(format!("DELETE FROM file_aggregates WHERE file_id = {file_id}"));
     sqlx::raw_sql(delete).execute(&mut **transaction).await?;
-    for rows in aggregates.rows().chunks(AGGREGATES_AT_ONCE) {
-        insert_rows(transaction, file_id, rows, &id_of).await?;
+    let mut rows = aggregates.rows();
+    loop {
+        // Not all at once: a file may have a million windows.
+        let some: Vec<_> = rows.by_ref().take(AGGREGATES_AT_ONCE).collect();
+        if some.is_empty() {
+            return Ok(());
+        }
+        insert_rows(transaction, file_id, &some, &id_of).await?;
     }
-    Ok(())
 }
 
 async fn insert_rows(

@@ -85,7 +85,7 @@ fn commit(connection: &Connection, group: &Group) -> rusqlite::Result<u64> {
         .collect::<Result<_, _>>()?;
     let mut written = Vec::new();
     for (file_id, aggregates) in group.files.iter().filter(|(file_id, _)| taken.contains(file_id)) {
-        insert_aggregates(connection, *file_id, aggregates, |device| i64::from(device))?;
+        insert_aggregates(connection, *file_id, aggregates, i64::from)?;
         written.push(*file_id);
     }
     if !written.is_empty() {
