@@ -1,8 +1,8 @@
 //! Behind the commit: `hold::settle_places`, step by step, each as `PlacedFile` carries it out.
 
 use iotpipe::ingest::Step;
-use iotpipe::manifest::transition;
 use iotpipe::manifest::Place;
+use iotpipe::manifest::transition;
 use iotpipe::source::Content;
 
 use super::entries::Done;
@@ -126,12 +126,10 @@ fn act(turn: &mut Turn<'_>, step: Step) {
                 None => At::MoveFail,
             }
         }),
-        Step::HandBack => {
-            turn.act("asks whose the name is", move |world, held| match is_name_taken(world, &rules, held) {
-                true => kept(held),
-                false => At::GrownFree,
-            })
-        }
+        Step::HandBack => turn.act("asks whose the name is", move |world, held| match is_name_taken(world, held) {
+            true => kept(held),
+            false => At::GrownFree,
+        }),
         Step::RenameTarget => match rules.target(held.state, held.id, held.fixed, held.names) {
             None => turn.act("has no other name", |_, _| At::MoveFail),
             Some(_) => turn.state(

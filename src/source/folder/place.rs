@@ -81,11 +81,11 @@ impl PlacedFile {
     /// When a folder can't be looked into.
     pub fn locate(&self) -> io::Result<Seen> {
         let mut held_as = None;
-        // A newer claim than the own one has taken it over; an older one may have left it.
-        for claim_no in (0..=self.claim_no + 1).rev() {
+        // A newer claim than the own one has taken it over; an older one may have left it. Upwards, as files are taken over
+        // upwards: one that a worker whose claim is lost takes over meanwhile is met again under its new number.
+        for claim_no in 0..=self.claim_no + 1 {
             if exists(&self.private_of(claim_no))? {
                 held_as = Some(claim_no);
-                break;
             }
         }
         let at_place = exists(&self.at_place)?;
