@@ -54,7 +54,7 @@ fn try_it() {
             "slow" => rules.looks_slowly = true,
             "same" => rules.same_content = true,
             "many" => rules.commits_once = false,
-            "m12" => rules.mutant = Some(Mutant::NameNotAskedFor),
+            "m13" => rules.mutant = Some(Mutant::LooksDownwards),
             "badB" => rules.bad = Some(files::Bytes::B),
             "badA" => rules.bad = Some(files::Bytes::A),
             "removes" => rules.removes = true,

@@ -245,10 +245,11 @@ fn settle_place(context: &Context<'_>, entry: &Entry) -> Result<Option<(Place, P
                 Ok(())
             }
             Step::Arrive => return Ok(Some((goal, blame))),
-            Step::ArriveGrown => match enter_longer(context, entry, &blame) {
-                Ok(()) => return Ok(Some((goal, blame))),
-                failed => failed,
-            },
+            Step::ArriveGrown => {
+                enter_longer(context, entry, &blame).map_err(Error::placing(&blame))?;
+                name = Some(archive_beginning(context, entry, &blame, &mut names)?);
+                Ok(())
+            }
             Step::Lose => {
                 let why = match state {
                     State::Loaded => "its rows are loaded; its file was overwritten or removed before it was archived",
@@ -287,7 +288,34 @@ fn hand_back_grown(context: &Context<'_>, entry: &Entry, file: &PlacedFile) -> i
     }
 }
 
-/// What was appended to `target` while it moved becomes an entry of its own, by a second name: the archive stays.
+/// Archives what was loaded, which `longer` begins with, under the first of `names` that is free; gives that name. It is
+/// written to the manifest behind the file: until then the longer one holds what was loaded.
+fn archive_beginning(
+    context: &Context<'_>,
+    entry: &Entry,
+    longer: &Path,
+    names: &mut impl Iterator<Item = String>,
+) -> Result<String, Error> {
+    for name in names {
+        let target = context.folder_of(entry.current().goal().unwrap_or(Place::Processed)).join(&name);
+        let file = context.placed(entry, Some(target.clone()));
+        if target == longer {
+            continue;
+        }
+        file.copy_from(longer).map_err(Error::placing(&target))?;
+        match file.publish() {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => file.discard_copy(),
+            done => {
+                done.map_err(Error::placing(&target))?;
+                manifest::rename_target(context.store, entry.claim(), &name)?;
+                return Ok(name);
+            }
+        }
+    }
+    Err(Error::placing(longer)(all_taken()))
+}
+
+/// What was appended to `target` while it moved becomes an entry of its own, by a second name.
 fn enter_longer(context: &Context<'_>, entry: &Entry, target: &Path) -> io::Result<()> {
     let now = fixed(target)?;
     let bring = |own: &Path| match std::fs::hard_link(target, own) {

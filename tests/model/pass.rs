@@ -26,12 +26,17 @@ pub fn go_on(turn: &mut Turn<'_>) {
         At::Look(why) if !rules.looks_slowly => {
             turn.act("looks", move |world, held| decide(world, &rules, held, why, highest(world, &rules, held)));
         }
-        At::Look(why) => turn.act("looks", move |_, held| At::LookFrom(why, held.no + 2)),
-        At::LookFrom(why, above) => turn.act("looks for a private name", move |world, held| {
-            let Some(no) = above.checked_sub(1) else { return At::LookOn(why, None) };
-            match world.files.has(rules.private(held.id, no)) {
-                true => At::LookOn(why, Some(no)),
-                false => At::LookFrom(why, no),
+        At::Look(why) if rules.is(Mutant::LooksDownwards) => {
+            turn.act("looks", move |_, held| At::LookFor { why, no: held.no + 1, found: None });
+        }
+        At::Look(why) => turn.act("looks", move |_, _| At::LookFor { why, no: 0, found: None }),
+        At::LookFor { why, no, found } => turn.act("looks for a private name", move |world, held| {
+            let found = if world.files.has(rules.private(held.id, no)) { Some(no) } else { found };
+            match rules.is(Mutant::LooksDownwards) {
+                true if no == 0 || found.is_some() => At::LookOn(why, found),
+                true => At::LookFor { why, no: no - 1, found },
+                false if no > held.no => At::LookOn(why, found),
+                false => At::LookFor { why, no: no + 1, found },
             }
         }),
         At::LookOn(why, held_as) => {
@@ -230,9 +235,8 @@ fn give_up(turn: &mut Turn<'_>, what: &'static str, transition: &transition::Tra
 }
 
 /// Whether the delivered name is another entry's, as the manifest says now.
-pub fn is_name_taken(world: &World, rules: &Rules, held: &Held) -> bool {
-    let is_anothers = world.entries.in_inbox().is_some_and(|(id, _)| id != held.id);
-    is_anothers && !rules.is(Mutant::NameNotAskedFor)
+pub fn is_name_taken(world: &World, held: &Held) -> bool {
+    world.entries.in_inbox().is_some_and(|(id, _)| id != held.id)
 }
 
 /// `hold::hand_back_changed` and `hold::hand_back_lost`.
@@ -240,7 +244,7 @@ fn hand_back(turn: &mut Turn<'_>, at: At) {
     let rules = *turn.rules;
     let own = rules.private(turn.worker().held.id, turn.worker().held.no);
     match at {
-        At::Back => turn.act("asks whose the name is", move |world, held| match is_name_taken(world, &rules, held) {
+        At::Back => turn.act("asks whose the name is", move |world, held| match is_name_taken(world, held) {
             true => At::BackTaken,
             false => At::BackFree,
         }),

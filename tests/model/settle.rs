@@ -126,12 +126,10 @@ fn act(turn: &mut Turn<'_>, step: Step) {
                 None => At::MoveFail,
             }
         }),
-        Step::HandBack => {
-            turn.act("asks whose the name is", move |world, held| match is_name_taken(world, &rules, held) {
-                true => kept(held),
-                false => At::GrownFree,
-            })
-        }
+        Step::HandBack => turn.act("asks whose the name is", move |world, held| match is_name_taken(world, held) {
+            true => kept(held),
+            false => At::GrownFree,
+        }),
         Step::RenameTarget => match rules.target(held.state, held.id, held.fixed, held.names) {
             None => turn.act("has no other name", |_, _| At::MoveFail),
             Some(_) => turn.state(

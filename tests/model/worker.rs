@@ -71,8 +71,12 @@ pub enum At {
     Claimed,
     /// About to look where the file is.
     Look(Why),
-    /// The same name by name: those above the number were not there.
-    LookFrom(Why, u8),
+    /// The same name by name: about to look for this one.
+    LookFor {
+        why: Why,
+        no: u8,
+        found: Option<u8>,
+    },
     /// The rest of such a look.
     LookOn(Why, Option<u8>),
     /// About to make a step.
@@ -189,7 +193,11 @@ impl Worker {
             At::Listed { known: Some((id, no)), .. } | At::Hashed { known: Some((id, no)), .. } => visit(*id, no),
             At::Missed { id, no } | At::Stray { id, no } | At::StrayKept { id, no } => visit(*id, no),
             At::StrayEntered { id, no, .. } => visit(*id, no),
-            At::LookFrom(_, no) | At::LookOn(_, Some(no)) => visit(self.held.id, no),
+            At::LookFor { no, found, .. } => {
+                visit(self.held.id, no);
+                found.iter_mut().for_each(|found| visit(self.held.id, found));
+            }
+            At::LookOn(_, Some(no)) => visit(self.held.id, no),
             At::Act(_, Step::TakeOver(no)) => {
                 let mut small = *no as u8;
                 visit(self.held.id, &mut small);
@@ -323,7 +331,7 @@ impl Turn<'_> {
             Holder::Nobody => false,
         };
         let is_held = self.world.entries.iter().any(|(_, entry)| is_left(entry));
-        if is_held && siblings.all(|(worker, _)| !worker.has_claim()) {
+        if is_held && siblings.all(|(worker, _)| worker.at == At::Idle) {
             self.act("frees what it has no longer in hand", |world, _| {
                 for transition in [&transition::FREE, &transition::FREE_CLOSED] {
                     world.entries.change(transition, Of::Process(process), true, |_| {});

@@ -18,8 +18,6 @@ pub enum Mutant {
     TakeBehindCommit,
     /// The source is unlinked where something lies at the target, whatever it is.
     UnlinkWithoutCompare,
-    /// A file is given back without asking whether its name is another entry's in the manifest.
-    NameNotAskedFor,
     /// An entry is noted to have a name that is another's by now.
     NameNotYielded,
     /// A file that stays held gets its entry free for all, and its private name behind that.
@@ -32,6 +30,8 @@ pub enum Mutant {
     LostKeepsNames,
     /// What was appended while it moved is renamed back from its target.
     MovesBack,
+    /// A look for private names begins with the newest, and ends at the first that is there.
+    LooksDownwards,
     /// Nobody notes that the file of an arriving or failed entry is gone.
     GoneNotNoted,
 }

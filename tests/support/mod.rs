@@ -180,8 +180,8 @@ impl World {
             Db::Postgres => "now() + interval '60 seconds'",
         };
         self.execute(&format!(
-            "INSERT INTO worker (host, boot, pid_ns, pid, start, lease_until)
-             VALUES ('elsewhere', 'another boot', 'pid:[1]', 1, '1', {until})"
+            "INSERT INTO worker (host, boot, pid_ns, pid, start, session, lease_until)
+             VALUES ('elsewhere', 'another boot', 'pid:[1]', 1, '1', '', {until})"
         ));
         self.execute(
             "UPDATE manifest SET claim_no = claim_no + 1, worker_id = (SELECT id FROM worker WHERE host = 'elsewhere')",

@@ -94,13 +94,19 @@ impl PlacedFile {
     }
 
     /// The claim under whose number it is held: the own one, or a newer one that took it over, or an older one that left it.
+    /// Upwards, as files are taken over upwards: one that a worker whose claim is lost takes over meanwhile is met again
+    /// under its new number.
     fn held_as(&self) -> io::Result<Option<i64>> {
-        for claim_no in [self.claim_no, self.claim_no + 1].into_iter().chain((0..self.claim_no).rev()) {
+        if exists(&self.private())? {
+            return Ok(Some(self.claim_no));
+        }
+        let mut held_as = None;
+        for claim_no in 0..=self.claim_no + 1 {
             if exists(&self.private_of(claim_no))? {
-                return Ok(Some(claim_no));
+                held_as = Some(claim_no);
             }
         }
-        Ok(None)
+        Ok(held_as)
     }
 
     /// As [`PlacedFile::locate`], with a look at what lies there.
@@ -191,6 +197,14 @@ impl PlacedFile {
     /// # Errors
     /// `InvalidData` where its bytes are no longer those.
     pub fn copy_beside_target(&self) -> io::Result<()> {
+        self.copy_from(&self.private())
+    }
+
+    /// The same of a file that begins with what was loaded.
+    ///
+    /// # Errors
+    /// As [`PlacedFile::copy_beside_target`].
+    pub fn copy_from(&self, longer: &Path) -> io::Result<()> {
         let Some(copy) = self.unfinished_of(self.claim_no) else { return Ok(()) };
         // What earlier claims left: their workers are gone, or will find that they lost it.
         for claim_no in self.claim_no.saturating_sub(16)..self.claim_no {
@@ -199,7 +213,7 @@ impl PlacedFile {
             }
         }
         let exclusively = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-        let from = File::open(self.private())?;
+        let from = File::open(longer)?;
         let mode = Mode::from_raw_mode(std::os::unix::fs::MetadataExt::mode(&from.metadata()?) & 0o777);
         let mut to = File::from(openat(CWD, &copy, exclusively, mode)?);
         let written =
@@ -213,6 +227,13 @@ impl PlacedFile {
         written?;
         failpoint::reach("copy-synced");
         Ok(())
+    }
+
+    /// Removes the copy that was made for a name which is taken.
+    pub fn discard_copy(&self) {
+        if let Some(copy) = self.unfinished_of(self.claim_no) {
+            let _ = fs::remove_file(copy);
+        }
     }
 
     /// Gives the verified copy the target's name.
