@@ -1,12 +1,11 @@
 //! `iotpipe release`: hands all held files back under their delivered names, for a way back to another version.
 
 use super::exit::Exit;
-use crate::error::Error;
 use crate::ingest::{Context, hand_back_held, recover};
 
 pub fn run(context: &Context<'_>) -> anyhow::Result<Exit> {
     recover(context)?;
-    let (released, kept) = hand_back_held(context).map_err(Error::from)?;
+    let (released, kept) = hand_back_held(context)?;
     context.printer.say(&match kept {
         0 => format!("release: {released} held files lie under their delivered names again"),
         _ => format!(

@@ -18,7 +18,7 @@ pub fn run(context: &Context<'_>, path: &Path, again: bool) -> anyhow::Result<Ex
     let name = entry.place_name.as_deref().unwrap_or(&entry.source);
     let place = context.folder_of(Place::Processed).join(name);
     // Without its file nothing could load these rows again.
-    if archived_under(&[place.clone()], entry.sha256.as_deref().unwrap_or_default()).is_none() {
+    if archived_under(std::slice::from_ref(&place), entry.sha256.as_deref().unwrap_or_default()).is_none() {
         let missing =
             format!("{:?} stays loaded: its file is not at {}; put it back there first", entry.source, place.display());
         return Err(NotLoaded(missing).into());
