@@ -3,8 +3,9 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::isolation::{nothing_is_missing, others_go_on};
 use crate::on_both_databases;
-use crate::support::{Db, HEADER, Outcome, Proxy, World, eventually, row, telemetry};
+use crate::support::{Db, HEADER, Outcome, World, row, telemetry};
 
 on_both_databases!(
     a_dead_worker_of_this_machine_is_seen_at_once,
@@ -167,41 +168,6 @@ fn a_worker_that_hangs_between_two_statements_is_waited_for_a_minute() {
     // Its session is gone; what it had in hand was let go, or another took it over.
     hanging.go_on();
     nothing_is_missing(&world, 20);
-}
-
-/// The same while the server waits for the rest of a COPY, which it counts as work.
-#[test]
-fn a_worker_that_hangs_in_the_middle_of_a_copy_is_waited_for_a_minute() {
-    let world = World::new(Db::Postgres);
-    world.file("known.csv", telemetry("pump-1", START - DAY, 1));
-    world.ok(&["run"]);
-    world.file("a.csv", telemetry("pump-1", START, 20_000));
-    world.ok(&["scan"]);
-    let proxy = Proxy::to(world.url());
-    let mut hanging = world.command(&["load"]).env("DATABASE_URL", proxy.url()).spawn().unwrap();
-    proxy.freeze_in_copy();
-    eventually(Duration::from_secs(30), "the first COPY", || proxy.is_frozen());
-    others_go_on(&world);
-    proxy.thaw();
-    hanging.wait().unwrap();
-    nothing_is_missing(&world, 21);
-}
-
-/// They bring the same keys.
-fn others_go_on(world: &World) {
-    world.file("b.csv", telemetry("pump-1", START, 21));
-    let started = Instant::now();
-    world.ok(&["run"]);
-    let waited = started.elapsed();
-    assert!((10..90).contains(&waited.as_secs()), "they wait for its keys, but not for ever: {waited:?}");
-    assert_eq!(world.manifest("b.csv").loaded, 21);
-}
-
-fn nothing_is_missing(world: &World, duplicate: i64) {
-    world.let_leases_lapse();
-    world.ok(&["run"]);
-    assert_eq!((world.files("data").len(), world.manifest("a.csv").duplicate), (0, duplicate));
-    world.ok(&["verify"]);
 }
 
 /// Where a user sees no processes of others, those are not dead.

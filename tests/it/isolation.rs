@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Db, HEADER, Outcome, World, row, telemetry};
+use crate::support::{Db, HEADER, Outcome, Proxy, World, eventually, row, telemetry};
 
 /// 2024-05-01T00:00:00Z.
 const START: i64 = 1_714_521_600;
@@ -97,4 +97,39 @@ fn first_commands(db: Db, rounds: u32) {
         assert_eq!(world.stored(), 5, "round {round}");
         assert_eq!(world.lines("SELECT count(DISTINCT origin) FROM manifest"), ["1"], "round {round}");
     }
+}
+
+/// A worker falls silent in the middle of a COPY, which the server counts as work: other processes end its session.
+#[test]
+fn a_worker_that_hangs_in_the_middle_of_a_copy_is_waited_for_a_minute() {
+    let world = World::new(Db::Postgres);
+    world.file("known.csv", telemetry("pump-1", START - 86_400, 1));
+    world.ok(&["run"]);
+    world.file("a.csv", telemetry("pump-1", START, 20_000));
+    world.ok(&["scan"]);
+    let proxy = Proxy::to(world.url());
+    let mut hanging = world.command(&["load"]).env("DATABASE_URL", proxy.url()).spawn().unwrap();
+    proxy.freeze_in_copy();
+    eventually(Duration::from_secs(30), "the first COPY", || proxy.is_frozen());
+    others_go_on(&world);
+    proxy.thaw();
+    hanging.wait().unwrap();
+    nothing_is_missing(&world, 21);
+}
+
+/// They bring the keys of `a.csv`, which a worker that hangs has not committed.
+pub fn others_go_on(world: &World) {
+    world.file("b.csv", telemetry("pump-1", START, 21));
+    let started = Instant::now();
+    world.ok(&["run"]);
+    let waited = started.elapsed();
+    assert!((10..90).contains(&waited.as_secs()), "they wait for its keys, but not for ever: {waited:?}");
+    assert_eq!(world.manifest("b.csv").loaded, 21);
+}
+
+pub fn nothing_is_missing(world: &World, duplicate: i64) {
+    world.let_leases_lapse();
+    world.ok(&["run"]);
+    assert_eq!((world.files("data").len(), world.manifest("a.csv").duplicate), (0, duplicate));
+    world.ok(&["verify"]);
 }

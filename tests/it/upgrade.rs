@@ -233,7 +233,7 @@ fn the_first_version_can_write_nothing_any_more(db: Db) {
         "UPDATE manifest SET state = 'failed', last_error = '', claimed_by = NULL, lease_until = NULL WHERE id = 11"
             .to_owned(),
         // what a scan found
-        format!("UPDATE manifest SET state = 'pending', size = 1 WHERE id = 11 AND claimed_by IS NULL"),
+        "UPDATE manifest SET state = 'pending', size = 1 WHERE id = 11 AND claimed_by IS NULL".to_owned(),
         format!(
             "INSERT INTO manifest (source, size, modified_at, sha256, state, attempts, discovered_at)
              VALUES ('new.csv', 1, {then}, '', 'pending', 0, {then})"

@@ -188,6 +188,11 @@ impl World {
         );
     }
 
+    /// Lets every lease lapse, as time would: whatever a stopped program has in hand is free.
+    pub fn let_leases_lapse(&self) {
+        self.execute("UPDATE worker SET lease_until = '2024-01-01T00:00:00+00:00'");
+    }
+
     /// Runs `sql` in a transaction that stays open until the result is ended or dropped.
     pub fn hold(&self, sql: &str) -> query::Held {
         query::hold(&self.url, sql)

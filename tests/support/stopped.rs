@@ -31,11 +31,6 @@ impl World {
         eventually(PATIENCE, &format!("`iotpipe {}` to come to {moment}", args.join(" ")), || stopped.stands_still());
         stopped
     }
-
-    /// Lets every lease lapse, as time would: whatever a stopped program has in hand is free.
-    pub fn let_leases_lapse(&self) {
-        self.execute("UPDATE worker SET lease_until = '2024-01-01T00:00:00+00:00'");
-    }
 }
 
 impl Stopped {
