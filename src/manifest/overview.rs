@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::entity::{Column, Entity, Model as Entry};
 use super::state::State;
 use super::worker::of_origin;
+use crate::store::entity::device;
 use crate::store::{Store, StoreError};
 
 /// Rows of all files, by where they went.
@@ -88,7 +89,7 @@ pub fn last_errors(store: &Store, origin: Option<&str>, limit: u64) -> Result<Ve
 #[derive(FromQueryResult)]
 struct LastSeen {
     device: String,
-    micros: i64,
+    micros: Option<i64>,
 }
 
 /// Devices whose latest reading is older than the latest of all by more than `lag`, the longest quiet first. Each
@@ -101,23 +102,26 @@ pub fn quiet_devices(store: &Store, lag: TimeDelta, limit: u64) -> Result<Vec<Qu
         false => "CAST(extract(epoch FROM max(r.ts)) * 1000000 AS bigint)",
         true => "max(r.ts)",
     };
-    let sql = format!(
-        "SELECT device, micros FROM (
-             SELECT d.name AS device, (SELECT {micros} FROM iot_raw_data r WHERE r.device_id = d.id) AS micros
-             FROM device d) seen
-         WHERE micros IS NOT NULL ORDER BY micros"
-    );
-    let seen: Vec<LastSeen> = store.read(async |db| {
-        let statement = Statement::from_string(db.get_database_backend(), sql);
-        LastSeen::find_by_statement(statement).all(db).await
+    let last_seen = format!("(SELECT {micros} FROM iot_raw_data r WHERE r.device_id = device.id)");
+    let mut seen: Vec<LastSeen> = store.read(async |session| {
+        device::Entity::find()
+            .select_only()
+            .column_as(device::Column::Name, "device")
+            .expr_as(Expr::cust(last_seen), "micros")
+            .into_model::<LastSeen>()
+            .all(session)
+            .await
     })?;
-    let latest = seen.last().map_or(0, |s| s.micros);
+    seen.sort_unstable_by_key(|device| device.micros);
+    let seen: Vec<(String, i64)> =
+        seen.into_iter().filter_map(|device| Some((device.device, device.micros?))).collect();
+    let latest = seen.last().map_or(0, |(_, micros)| *micros);
     let lag = lag.num_microseconds().unwrap_or(i64::MAX);
-    let quiet = seen.into_iter().filter(|s| latest - s.micros > lag).take(limit as usize);
+    let quiet = seen.into_iter().filter(|(_, micros)| latest - micros > lag).take(limit as usize);
     Ok(quiet
-        .map(|s| QuietDevice {
-            device: s.device,
-            last_seen: DateTime::from_timestamp_micros(s.micros).unwrap_or_default(),
+        .map(|(device, micros)| QuietDevice {
+            device,
+            last_seen: DateTime::from_timestamp_micros(micros).unwrap_or_default(),
         })
         .collect())
 }

@@ -9,9 +9,10 @@
 use std::sync::atomic::AtomicBool;
 
 use iotpipe_core::aggregate::Aggregates;
-use sea_orm::{ConnectionTrait, DbErr};
+use sea_orm::{ConnectionTrait, DbErr, EntityTrait};
 
 use super::connection::{Backend, Store};
+use super::entity::sensor_aggregates;
 use super::error::{Cause, StoreError};
 use super::window::{LEFT, number, pinned};
 use super::{postgres, schema, sqlite};
@@ -35,10 +36,10 @@ impl Store {
             if number(transaction, sql).await? != Some(micros) {
                 let statements = [
                     &format!("UPDATE setting SET value = {micros} WHERE name = 'window_micros'"),
-                    "DELETE FROM sensor_aggregates",
                     "DELETE FROM to_reaggregate",
                     "INSERT INTO to_reaggregate (file_id) SELECT id FROM manifest WHERE state = 'loaded'",
                 ];
+                sensor_aggregates::Entity::delete_many().exec(transaction).await?;
                 for statement in statements {
                     transaction.execute_unprepared(statement).await?;
                 }

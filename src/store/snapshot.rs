@@ -1,6 +1,9 @@
 //! The database as it stood at one moment, for a proof that nothing moves under.
 
+use sea_orm::sea_query::{Expr, ExprTrait, IntoColumnRef, Order, PostgresQueryBuilder, Query};
+
 use super::duplicate::Earlier;
+use super::entity::{device, file_aggregates, iot_raw_data};
 use super::error::StoreError;
 use super::rollup::{deviation, felt, merged};
 use iotpipe_core::aggregate::Stats;
@@ -66,20 +69,35 @@ pub struct StoredAggregate {
 pub(super) const ROWS_BY_FILE: &str = "SELECT r.file_id, m.state, r.n FROM
     (SELECT file_id, count(*) AS n FROM iot_raw_data GROUP BY file_id) r LEFT JOIN manifest m ON m.id = r.file_id";
 
-/// One parameter, the file.
-pub(super) fn rows_of(time: &str) -> String {
-    format!(
-        "SELECT r.line_number, d.name || ' at ' || {time} FROM iot_raw_data r JOIN device d ON d.id = r.device_id
-         WHERE r.file_id = $1 ORDER BY r.line_number"
-    )
+/// One parameter, the file; `ts` is the time of the reading as text.
+pub(super) fn rows_of(ts: &'static str) -> String {
+    use iot_raw_data::{Column, Entity};
+    Query::select()
+        .column((Entity, Column::LineNumber))
+        .expr(Expr::cust(format!("device.name || ' at ' || {ts}")))
+        .from(Entity)
+        .inner_join(device::Entity, device_is((Entity, Column::DeviceId)))
+        .and_where(Expr::cust("iot_raw_data.file_id = $1"))
+        .order_by((Entity, Column::LineNumber), Order::Asc)
+        .to_string(PostgresQueryBuilder)
 }
 
 /// One parameter, the file; `micros` is the window's start in microseconds.
-pub(super) fn aggregates_of(micros: &str) -> String {
-    format!(
-        "SELECT d.name, a.sensor, {micros}, a.count, a.min, a.max, a.mean, a.m2
-         FROM file_aggregates a JOIN device d ON d.id = a.device_id WHERE a.file_id = $1"
-    )
+pub(super) fn aggregates_of(micros: &'static str) -> String {
+    use file_aggregates::{Column, Entity};
+    Query::select()
+        .column((device::Entity, device::Column::Name))
+        .column((Entity, Column::Sensor))
+        .expr(Expr::cust(micros))
+        .columns([Column::Count, Column::Min, Column::Max, Column::Mean, Column::M2].map(|column| (Entity, column)))
+        .from(Entity)
+        .inner_join(device::Entity, device_is((Entity, Column::DeviceId)))
+        .and_where(Expr::cust("file_aggregates.file_id = $1"))
+        .to_string(PostgresQueryBuilder)
+}
+
+fn device_is(column: impl IntoColumnRef) -> Expr {
+    Expr::col((device::Entity, device::Column::Id)).eq(Expr::col(column))
 }
 
 /// Compares both ways round. What was added up in another order may differ in the last digits: by a billionth of the

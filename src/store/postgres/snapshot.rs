@@ -55,12 +55,13 @@ impl Snapshot for PostgresSnapshot<'_> {
     }
 
     fn rows_of(&mut self, file_id: i64) -> Result<Vec<(i64, String)>, StoreError> {
-        let query = AssertSqlSafe(snapshot::rows_of("CAST(r.ts AS text)"));
+        let query = AssertSqlSafe(snapshot::rows_of("CAST(iot_raw_data.ts AS text)"));
         self.store.wait(sqlx::query_as(query).persistent(false).bind(file_id).fetch_all(&mut *self.transaction))
     }
 
     fn aggregates_of(&mut self, file_id: i64) -> Result<Vec<StoredAggregate>, StoreError> {
-        let query = snapshot::aggregates_of("CAST(extract(epoch FROM a.window_start) * 1000000 AS bigint)");
+        let query =
+            snapshot::aggregates_of("CAST(extract(epoch FROM file_aggregates.window_start) * 1000000 AS bigint)");
         let query =
             sqlx::query_as::<_, (String, String, i64, i64, f64, f64, Option<f64>, Option<f64>)>(AssertSqlSafe(query));
         let rows = self.store.wait(query.persistent(false).bind(file_id).fetch_all(&mut *self.transaction))?;

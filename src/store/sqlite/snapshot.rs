@@ -72,11 +72,11 @@ impl Snapshot for SqliteSnapshot {
     }
 
     fn rows_of(&mut self, file_id: i64) -> Result<Vec<(i64, String)>, StoreError> {
-        self.all(&snapshot::rows_of("r.ts"), Some(file_id), |row| Ok((row.get(0)?, row.get(1)?)))
+        self.all(&snapshot::rows_of("iot_raw_data.ts"), Some(file_id), |row| Ok((row.get(0)?, row.get(1)?)))
     }
 
     fn aggregates_of(&mut self, file_id: i64) -> Result<Vec<StoredAggregate>, StoreError> {
-        self.all(&snapshot::aggregates_of("a.window_start"), Some(file_id), |row| {
+        self.all(&snapshot::aggregates_of("file_aggregates.window_start"), Some(file_id), |row| {
             Ok(StoredAggregate {
                 device: row.get(0)?,
                 sensor: row.get(1)?,
