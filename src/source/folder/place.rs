@@ -121,10 +121,14 @@ impl PlacedFile {
         if let Some(target) = &self.target {
             // Beside its own file, what lies there is read: that one is to be removed. Without it, it was just moved there.
             seen.target = self.compare(target, seen.held_as.is_none())?;
-            let parent = target.parent().unwrap_or(Path::new("."));
-            create_durably(parent)?;
-            seen.one_file_system = device_of(parent)? == device_of(self.at_place.parent().unwrap_or(Path::new(".")))?;
-            seen.copied = self.unfinished_of(self.claim_no).is_some_and(|copy| copy.exists());
+            // The way there matters to a file that has it before it.
+            if seen.target == Content::Absent && seen.held != Content::Absent {
+                let parent = target.parent().unwrap_or(Path::new("."));
+                create_durably(parent)?;
+                let here = self.at_place.parent().unwrap_or(Path::new("."));
+                seen.one_file_system = device_of(parent)? == device_of(here)?;
+                seen.copied = self.unfinished_of(self.claim_no).is_some_and(|copy| copy.exists());
+            }
         }
         Ok(seen)
     }

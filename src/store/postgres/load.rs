@@ -2,17 +2,18 @@
 
 use std::collections::VecDeque;
 
-use iotpipe_core::aggregate::{AggregateRow, Aggregates};
+use iotpipe_core::aggregate::Aggregates;
 use iotpipe_core::contract::Contract;
 use iotpipe_core::reading::{Batch, Reading};
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::Postgres;
 
+use super::aggregates;
 use super::binary_copy::{HEADER, TRAILER, encode_row, row_bytes};
 use super::connection;
 use super::copy_stream::{CopyStream, is_conflict};
 use super::devices::{self, Devices};
-use super::rows::{find_stored, time, values_of};
+use super::rows::{find_stored, values_of};
 use crate::store::connection::Store;
 use crate::store::duplicate::{Earlier, set_aside};
 use crate::store::error::StoreError;
@@ -22,8 +23,6 @@ use crate::store::window;
 
 /// How often a batch is tried while other transactions commit the same keys.
 const MAX_ROUNDS: usize = 5;
-/// Aggregates per statement.
-const AGGREGATES_AT_ONCE: usize = 20_000;
 
 pub(in crate::store) struct PostgresLoad<'a> {
     store: &'a Store,
@@ -215,7 +214,16 @@ impl LoadTransaction for PostgresLoad<'_> {
         self.register(devices)?;
         self.aggregated = true;
         let (file_id, ids) = (self.file_id, self.devices.ids().to_vec());
-        self.ask(async |transaction| insert_aggregates(transaction, file_id, aggregates, |d| ids[d as usize]).await)
+        match aggregates::as_text(file_id, aggregates, |device| ids[device as usize]) {
+            Some(statements) => self.unsent.push_str(&statements),
+            None => {
+                self.send("")?;
+                self.ask(async |transaction| {
+                    aggregates::insert(transaction, file_id, aggregates, |device| ids[device as usize]).await
+                })?;
+            }
+        }
+        Ok(())
     }
 
     fn close_file(&mut self, transition: &str, loaded: bool) -> Result<(), StoreError> {
@@ -311,50 +319,4 @@ fn by_key(batch: &Batch, ids: &[i32]) -> (Vec<usize>, Vec<(usize, usize)>) {
 pub(super) async fn pinned_window(transaction: &mut sqlx::Transaction<'static, Postgres>) -> Result<i64, sqlx::Error> {
     let sql = AssertSqlSafe(format!("{} FOR SHARE", window::PINNED));
     sqlx::query_scalar(sql).persistent(false).fetch_one(&mut **transaction).await
-}
-
-/// Replaces the aggregates of a file, whose devices have the ids that `id_of` says.
-pub(super) async fn insert_aggregates(
-    transaction: &mut sqlx::Transaction<'static, Postgres>,
-    file_id: i64,
-    aggregates: &Aggregates,
-    id_of: impl Fn(u32) -> i32,
-) -> Result<(), sqlx::Error> {
-    let delete = AssertSqlSafe(format!("DELETE FROM file_aggregates WHERE file_id = {file_id}"));
-    sqlx::raw_sql(delete).execute(&mut **transaction).await?;
-    let mut rows = aggregates.rows();
-    loop {
-        // Not all at once: a file may have a million windows.
-        let some: Vec<_> = rows.by_ref().take(AGGREGATES_AT_ONCE).collect();
-        if some.is_empty() {
-            return Ok(());
-        }
-        insert_rows(transaction, file_id, &some, &id_of).await?;
-    }
-}
-
-async fn insert_rows(
-    transaction: &mut sqlx::Transaction<'static, Postgres>,
-    file_id: i64,
-    rows: &[AggregateRow<'_>],
-    id_of: &impl Fn(u32) -> i32,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "INSERT INTO file_aggregates (file_id, device_id, sensor, window_start, count, min, max, mean, m2)
-         SELECT $1, * FROM unnest($2::int[], $3::text[], $4::timestamptz[], $5::bigint[], $6::float8[], $7::float8[],
-                                  $8::float8[], $9::float8[])",
-    )
-    .persistent(false)
-    .bind(file_id)
-    .bind(rows.iter().map(|r| id_of(r.device)).collect::<Vec<_>>())
-    .bind(rows.iter().map(|r| r.sensor.to_owned()).collect::<Vec<_>>())
-    .bind(rows.iter().map(|r| time(r.window_start)).collect::<Vec<_>>())
-    .bind(rows.iter().map(|r| r.stats.count).collect::<Vec<_>>())
-    .bind(rows.iter().map(|r| r.stats.min).collect::<Vec<_>>())
-    .bind(rows.iter().map(|r| r.stats.max).collect::<Vec<_>>())
-    .bind(rows.iter().map(|r| r.stats.mean()).collect::<Vec<_>>())
-    .bind(rows.iter().map(|r| r.stats.m2()).collect::<Vec<_>>())
-    .execute(&mut **transaction)
-    .await
-    .map(|_| ())
 }

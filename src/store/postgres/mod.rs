@@ -1,5 +1,6 @@
 //! PostgreSQL. A file of the same name stands in `sqlite/` where both do the same.
 
+mod aggregates;
 mod binary_copy;
 pub(super) mod connection;
 mod copy_stream;

@@ -6,8 +6,9 @@ use std::sync::atomic::Ordering;
 use sqlx::postgres::{PgRow, Postgres};
 use sqlx::{AssertSqlSafe, Row, Transaction};
 
+use super::aggregates::insert as insert_aggregates;
 use super::connection;
-use super::load::{insert_aggregates, pinned_window};
+use super::load::pinned_window;
 use crate::store::connection::Store;
 use crate::store::error::{Cause, StoreError};
 use crate::store::reaggregate::{Group, Work};
