@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test lint build sample chaos soak fuzz bench bench-against bench-core
+.PHONY: help run test model lint build sample chaos soak fuzz bench bench-against bench-core
 
 # Each recipe reaches cargo through this: it installs what is missing, puts cargo on the path, then runs its arguments.
 TOOLCHAIN := scripts/toolchain.sh
@@ -18,6 +18,9 @@ run: build ## build, then take data/ through the pipeline on SQLite (with a smal
 
 test: ## run every test, PostgreSQL included
 	@$(TOOLCHAIN) cargo test --workspace --locked --features failpoints
+
+model: ## search every order of crashes, lapsed leases and deliveries, at length (minutes, up to 10 GB of memory)
+	@$(TOOLCHAIN) cargo test --release --locked --test model -- --include-ignored --nocapture --test-threads 1
 
 chaos: ## kill the program 1000 times, count every line (CHAOS_KILLS=… per database, CHAOS_SEED=…)
 	@$(TOOLCHAIN) cargo test --locked --features failpoints --test chaos -- --include-ignored --nocapture --test-threads 1

@@ -21,6 +21,14 @@ pub const PROPERTIES: &[Property] = &[
     ("the model has room", |world, _| !world.is_full),
 ];
 
+/// What holds of every way through the states.
+pub const REST: &str = "rest stays reachable";
+
+/// All of them by name.
+pub fn names() -> Vec<&'static str> {
+    PROPERTIES.iter().map(|(name, _)| *name).chain([REST]).collect()
+}
+
 /// Whole files, under whatever name.
 fn whole(world: &World) -> impl Iterator<Item = &File> {
     world.files.iter().filter(|file| !matches!(file.name, Name::Copy(..)))

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
-use super::properties::{PROPERTIES, is_at_rest};
+use super::properties::{PROPERTIES, REST, is_at_rest};
 use super::world::{Label, Move, Rules, World};
 
 /// What a search found.
@@ -136,8 +136,11 @@ fn words(label: &Label) -> String {
     }
 }
 
-/// Looks at every state of an instance, at most `limit` of them.
-pub fn search(rules: &Rules, limit: usize) -> Found {
+/// As many states as there is room for.
+const MOST_STATES: usize = 80_000_000;
+
+/// Looks at every state of an instance; with `until`, no further than to where that property does not hold.
+pub fn search(rules: &Rules, until: Option<&str>) -> Found {
     let begun = std::time::Instant::now();
     let mut seen = Seen::default();
     let mut ahead = VecDeque::from([World::initial(rules).canonical(rules)]);
@@ -146,7 +149,8 @@ pub fn search(rules: &Rules, limit: usize) -> Found {
     let mut own: Vec<(u32, u32)> = Vec::new();
     let mut broken: BTreeMap<&'static str, Vec<String>> = BTreeMap::new();
     let (mut at, mut moves, mut at_rest, mut ends) = (0u32, 0, 0, Vec::new());
-    while seen.prints.len() < limit
+    while seen.prints.len() < MOST_STATES
+        && !until.is_some_and(|property| broken.contains_key(property))
         && let Some(world) = ahead.pop_front()
     {
         let wrong = PROPERTIES.iter().filter(|(_, holds)| !holds(&world, rules)).map(|(name, _)| *name);
@@ -175,7 +179,7 @@ pub fn search(rules: &Rules, limit: usize) -> Found {
     }
     let is_whole = ahead.is_empty();
     if is_whole && let Some(stuck) = first_without_rest(seen.prints.len(), &mut own, ends) {
-        broken.insert("rest stays reachable", seen.way_to(rules, stuck));
+        broken.insert(REST, seen.way_to(rules, stuck));
     }
     let seconds = begun.elapsed().as_secs_f32();
     Found { states: seen.prints.len(), moves, at_rest, broken, is_whole, seconds }
