@@ -220,6 +220,7 @@ fn settle_place(context: &Context<'_>, entry: &Entry) -> Result<Option<(Place, P
         name = names.next();
         manifest::rename_target(context.store, entry.claim(), name.as_deref().unwrap_or_default())?;
     }
+    let mut grown = false;
     for _ in 0..MOST_STEPS {
         let target = name.as_ref().map(|name| context.folder_of(goal).join(name));
         let file = context.placed(entry, target.filter(|_| goal != Place::Inbox));
@@ -228,6 +229,12 @@ fn settle_place(context: &Context<'_>, entry: &Entry) -> Result<Option<(Place, P
         let done = match next(position, &seen) {
             Step::Take => file.take(),
             Step::TakeOver(claim_no) => file.take_over(claim_no),
+            // What had the own private name and lost it was another's: then so is the claim.
+            Step::TakeGrown if grown => return Err(Error::Store(StoreError::ClaimLost)),
+            Step::TakeGrown => {
+                grown = true;
+                file.take_grown()
+            }
             Step::Copy => file.copy_beside_target(),
             Step::Publish => file.publish(),
             Step::Move => file.move_to_target(),
@@ -245,11 +252,6 @@ fn settle_place(context: &Context<'_>, entry: &Entry) -> Result<Option<(Place, P
                 Ok(())
             }
             Step::Arrive => return Ok(Some((goal, blame))),
-            Step::ArriveGrown => {
-                enter_longer(context, entry, &blame).map_err(Error::placing(&blame))?;
-                name = Some(archive_beginning(context, entry, &blame, &mut names)?);
-                Ok(())
-            }
             Step::Lose => {
                 let why = match state {
                     State::Loaded => "its rows are loaded; its file was overwritten or removed before it was archived",
@@ -286,43 +288,4 @@ fn hand_back_grown(context: &Context<'_>, entry: &Entry, file: &PlacedFile) -> i
         }
         other => other,
     }
-}
-
-/// Archives what was loaded, which `longer` begins with, under the first of `names` that is free; gives that name. It is
-/// written to the manifest behind the file: until then the longer one holds what was loaded.
-fn archive_beginning(
-    context: &Context<'_>,
-    entry: &Entry,
-    longer: &Path,
-    names: &mut impl Iterator<Item = String>,
-) -> Result<String, Error> {
-    for name in names {
-        let target = context.folder_of(entry.current().goal().unwrap_or(Place::Processed)).join(&name);
-        let file = context.placed(entry, Some(target.clone()));
-        if target == longer {
-            continue;
-        }
-        file.copy_from(longer).map_err(Error::placing(&target))?;
-        match file.publish() {
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => file.discard_copy(),
-            done => {
-                done.map_err(Error::placing(&target))?;
-                manifest::rename_target(context.store, entry.claim(), &name)?;
-                return Ok(name);
-            }
-        }
-    }
-    Err(Error::placing(longer)(all_taken()))
-}
-
-/// What was appended to `target` while it moved becomes an entry of its own, by a second name.
-fn enter_longer(context: &Context<'_>, entry: &Entry, target: &Path) -> io::Result<()> {
-    let now = fixed(target)?;
-    let bring = |own: &Path| match std::fs::hard_link(target, own) {
-        Err(e) if !matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists) => {
-            std::fs::copy(target, own).map(|_| ())
-        }
-        done => done,
-    };
-    enter_apart(context, &entry.source, &now, bring).map_err(io::Error::other)
 }

@@ -25,6 +25,8 @@ pub enum Step {
     TakeOver(i64),
     /// Rename it from the name under which it lay to the own private one.
     Take,
+    /// Its writer appended while it was moved: give it the own private name too, beside the target's.
+    TakeGrown,
     /// It is in hand: read it.
     Read,
     /// It lies in `processed/` or `quarantine/` and is read there.
@@ -43,9 +45,6 @@ pub enum Step {
     RenameTarget,
     /// Note that it is where it belongs.
     Arrive,
-    /// Its writer appended while it was moved: the longer file becomes an entry of its own by a second name, and it is
-    /// noted that what was loaded is where it belongs.
-    ArriveGrown,
     /// Note that its content is nowhere.
     Lose,
     /// Note that it is gone before it was read.
@@ -104,8 +103,8 @@ fn out_of_hand(entry: Position, seen: &Seen) -> Step {
         _ if seen.target == Content::Same => Step::Arrive,
         // The first version noted a load before it moved the file; or it lies where it belonged before.
         Place::Inbox | Place::Processed | Place::Quarantine if seen.at_place => Step::Take,
-        // Not taken back: the target's name has no number, and a worker that lost its claim would empty an archive.
-        _ if seen.target == Content::Grown => Step::ArriveGrown,
+        // The target keeps its name, which has no number: a worker that lost its claim would empty an archive.
+        _ if seen.target == Content::Grown => Step::TakeGrown,
         _ => Step::Lose,
     }
 }

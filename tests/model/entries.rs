@@ -71,7 +71,7 @@ pub enum Done {
     NameTaken,
 }
 
-const MOST: usize = 6;
+const MOST: usize = 9;
 
 /// All rows by their identities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -65,7 +65,7 @@ pub enum Refusal {
     Exists,
 }
 
-const MOST: usize = 9;
+const MOST: usize = 12;
 
 /// All files, in order of their names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -7,7 +7,8 @@ use iotpipe::source::{Content, Seen};
 
 use super::entries::Done;
 use super::files::{Name, Refusal};
-use super::worker::{At, Held, Turn, Why};
+use super::turn::Turn;
+use super::worker::{At, Held, Why};
 use super::world::{Mutant, Rules, World};
 
 pub fn go_on(turn: &mut Turn<'_>) {
@@ -29,7 +30,12 @@ pub fn go_on(turn: &mut Turn<'_>) {
         At::Look(why) if rules.is(Mutant::LooksDownwards) => {
             turn.act("looks", move |_, held| At::LookFor { why, no: held.no + 1, found: None });
         }
-        At::Look(why) => turn.act("looks", move |_, _| At::LookFor { why, no: 0, found: None }),
+        At::Look(why) => turn.act("looks for its own name", move |world, held| {
+            match world.files.has(rules.private(held.id, held.no)) {
+                true => At::LookOn(why, Some(held.no)),
+                false => At::LookFor { why, no: 0, found: None },
+            }
+        }),
         At::LookFor { why, no, found } => turn.act("looks for a private name", move |world, held| {
             let found = if world.files.has(rules.private(held.id, no)) { Some(no) } else { found };
             match rules.is(Mutant::LooksDownwards) {
@@ -92,7 +98,9 @@ fn highest(world: &World, rules: &Rules, held: &Held) -> Option<u8> {
     if rules.is(Mutant::NameWithoutNumber) {
         return world.files.has(rules.private(held.id, held.no)).then_some(held.no);
     }
-    (0..=held.no + 1).rev().find(|no| world.files.has(Name::Private(held.id, *no)))
+    let upwards = (0..=held.no + 1).rev();
+    // The own one first.
+    std::iter::once(held.no).chain(upwards).find(|no| world.files.has(Name::Private(held.id, *no)))
 }
 
 /// What is seen, as `PlacedFile::locate` and `inspect` see it, and the program's decision on it.

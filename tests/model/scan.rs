@@ -6,7 +6,8 @@ use iotpipe::manifest::{Place, State};
 
 use super::entries::{Entries, Entry, Holder, Of};
 use super::files::{Bytes, Name, Refusal};
-use super::worker::{At, Then, Turn, Why};
+use super::turn::Turn;
+use super::worker::{At, Why};
 use super::world::{Mutant, Rules, World};
 
 pub fn begin(turn: &mut Turn<'_>) {
@@ -105,29 +106,25 @@ pub fn go_on(turn: &mut Turn<'_>) {
         }),
         At::StrayEntered { id, no, new } => turn.act("gives it its private name", |world, _| {
             match world.files.rename(Name::Private(id, no), held_name(&rules, new)) {
-                Ok(()) => At::EnteredDone { new, then: Then::End },
-                Err(_) => At::EnteredGone { new, then: Then::End },
+                Ok(()) => At::EnteredDone { new, settles: false },
+                Err(_) => At::EnteredGone { new, settles: false },
             }
         }),
-        At::EnteredDone { new, then } => free_entered(turn, new, then, &transition::RELEASE, Place::Held),
-        At::EnteredGone { new, then } => free_entered(turn, new, then, &transition::VANISH, Place::Nowhere),
+        At::EnteredDone { new, settles } => free_entered(turn, new, settles, &transition::RELEASE, Place::Held),
+        At::EnteredGone { new, settles } => free_entered(turn, new, settles, &transition::VANISH, Place::Nowhere),
         _ => {}
     }
 }
 
 /// Lets go of what was entered as held.
-fn free_entered(turn: &mut Turn<'_>, new: u8, then: Then, transition: &Transition, place: Place) {
+fn free_entered(turn: &mut Turn<'_>, new: u8, settles: bool, transition: &Transition, place: Place) {
     let (process, unclaimed) = (turn.process(), turn.rules.is(Mutant::EnteredUnclaimed));
     turn.act("lets go of what it entered", |world, _| {
         if !unclaimed {
             let of = Of::Claim { id: new, process, no: 1 };
             world.entries.change(transition, of, true, |entry| entry.place = place);
         }
-        match then {
-            Then::End => At::Idle,
-            Then::Settle => At::Look(Why::Settle),
-            Then::Note(place) => At::Note(place),
-        }
+        if settles { At::Look(Why::Settle) } else { At::Idle }
     });
 }
 

@@ -9,7 +9,8 @@ use super::entries::Done;
 use super::files::{Bytes, File, Name, Refusal};
 use super::pass::{is_name_taken, taken_from, target};
 use super::scan::{enter_held, held_name};
-use super::worker::{At, Held, Then, Turn, Why};
+use super::turn::Turn;
+use super::worker::{At, Held, Why};
 use super::world::{Mutant, Rules, World};
 
 const LOOK: At = At::Look(Why::Settle);
@@ -53,18 +54,8 @@ pub fn go_on(turn: &mut Turn<'_>) {
         }),
         At::GrownEntered { new } => turn.act("gives it its private name", move |world, held| {
             match world.files.rename(rules.private(held.id, held.no), held_name(&rules, new)) {
-                Ok(()) => At::EnteredDone { new, then: Then::Settle },
-                Err(_) => At::EnteredGone { new, then: Then::Settle },
-            }
-        }),
-        At::LongerEntered { new } => turn.act("gives it a second name", move |world, held| {
-            let then = Then::Note(held.state.goal().unwrap_or(held.place));
-            match target(&rules, held).and_then(|name| world.files.get(name)) {
-                Some(file) => {
-                    world.files.put(File { name: held_name(&rules, new), ..file });
-                    At::EnteredDone { new, then }
-                }
-                None => At::EnteredGone { new, then: Then::Settle },
+                Ok(()) => At::EnteredDone { new, settles: true },
+                Err(_) => At::EnteredGone { new, settles: true },
             }
         }),
         At::Note(place) => turn.state(
@@ -85,7 +76,7 @@ pub fn go_on(turn: &mut Turn<'_>) {
 }
 
 fn act(turn: &mut Turn<'_>, step: Step) {
-    let (rules, process) = (*turn.rules, turn.process());
+    let rules = *turn.rules;
     let held = turn.worker().held;
     let own = rules.private(held.id, held.no);
     let copy = Name::Copy(held.id, held.no);
@@ -94,7 +85,10 @@ fn act(turn: &mut Turn<'_>, step: Step) {
             let _ = world.files.rename(taken_from(&rules, held, step), own);
             LOOK
         }),
-        Step::Copy => turn.act("begins a copy", move |world, held| begin_copy(world, &rules, held)),
+        Step::Copy => turn.act("begins a copy", move |world, held| {
+            let from = world.files.get(own);
+            begin_copy(world, &rules, held, from)
+        }),
         Step::Publish => turn.act("publishes the copy", move |world, held| {
             let _ = target(&rules, held).map(|name| world.files.rename(copy, name));
             LOOK
@@ -119,12 +113,16 @@ fn act(turn: &mut Turn<'_>, step: Step) {
             }
             At::Unlink
         }),
-        Step::ArriveGrown => turn.act("enters what is longer", move |world, held| {
-            let Some(file) = target(&rules, held).and_then(|name| world.files.get(name)) else { return LOOK };
-            match enter_held(world, &rules, process, file.bytes) {
-                Some(new) => At::LongerEntered { new },
-                None => At::MoveFail,
+        // What had the own private name and lost it was another's: then so is the claim.
+        Step::TakeGrown if held.took_grown => turn.act("finds its claim lost", |_, _| At::Idle),
+        Step::TakeGrown => turn.act("gives it a private name too", move |world, held| {
+            held.took_grown = true;
+            if let Some(file) = target(&rules, held).and_then(|name| world.files.get(name))
+                && !world.files.has(own)
+            {
+                world.files.put(File { name: own, ..file });
             }
+            LOOK
         }),
         Step::HandBack => turn.act("asks whose the name is", move |world, held| match is_name_taken(world, held) {
             true => kept(held),
@@ -154,12 +152,12 @@ fn kept(held: &Held) -> At {
 }
 
 /// What earlier claims left is removed; the own copy is created, and nobody else's.
-fn begin_copy(world: &mut World, rules: &Rules, held: &Held) -> At {
+fn begin_copy(world: &mut World, rules: &Rules, held: &Held, from: Option<File>) -> At {
     for no in 0..held.no {
         world.files.remove(Name::Copy(held.id, no));
     }
     let copy = Name::Copy(held.id, held.no);
-    match world.files.get(rules.private(held.id, held.no)) {
+    match from {
         Some(file) if !world.files.has(copy) => {
             world.files.put(File { name: copy, bytes: Bytes::Part, open: false });
             At::Copying { verified: rules.begins_with(file.bytes, held.fixed) }

@@ -206,7 +206,7 @@ impl World {
         let mut moves = Vec::with_capacity(16);
         self.deliveries(&mut moves);
         for who in 0..rules.processes.len() {
-            super::worker::moves(self, rules, who, &mut moves);
+            super::turn::moves(self, rules, who, &mut moves);
         }
         moves
     }
@@ -261,7 +261,7 @@ impl World {
     /// which nothing names are left out, and workers, which are all alike, stand in order. Two states that differ in
     /// nothing else are one.
     pub fn canonical(mut self, rules: &Rules) -> World {
-        let mut used = [0u32; 8];
+        let mut used = [0u32; 9];
         self.numbers(&mut |id, no| used[id as usize] |= 1 << *no);
         let is_dense = |used: u32| (used | 1) & (used | 1).wrapping_add(1) == 0;
         if !used.iter().all(|used| is_dense(*used)) {
@@ -309,8 +309,8 @@ impl World {
         });
     }
 
-    fn key(&self) -> ([u128; MOST_WORKERS], [Option<Holder>; 6]) {
-        let mut holders = [None; 6];
+    fn key(&self) -> ([u128; MOST_WORKERS], [Option<Holder>; 9]) {
+        let mut holders = [None; 9];
         self.entries.iter().for_each(|(id, entry)| holders[id as usize] = Some(entry.holder));
         (self.workers.map(|worker| super::search::fingerprint(&worker)), holders)
     }

@@ -175,6 +175,20 @@ impl PlacedFile {
         Ok(())
     }
 
+    /// Gives what lies under the target's name, and is longer than what was loaded, the own private name too.
+    ///
+    /// # Errors
+    /// `NotFound` or `AlreadyExists` where somebody was faster.
+    pub fn take_grown(&self) -> io::Result<()> {
+        let Some(target) = &self.target else { return Ok(()) };
+        match fs::hard_link(target, self.private()) {
+            Err(e) if !matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists) => {
+                fs::copy(target, self.private()).map(|_| ())
+            }
+            done => done,
+        }
+    }
+
     /// Gives it back under the name under which it lay.
     ///
     /// # Errors
@@ -201,14 +215,6 @@ impl PlacedFile {
     /// # Errors
     /// `InvalidData` where its bytes are no longer those.
     pub fn copy_beside_target(&self) -> io::Result<()> {
-        self.copy_from(&self.private())
-    }
-
-    /// The same of a file that begins with what was loaded.
-    ///
-    /// # Errors
-    /// As [`PlacedFile::copy_beside_target`].
-    pub fn copy_from(&self, longer: &Path) -> io::Result<()> {
         let Some(copy) = self.unfinished_of(self.claim_no) else { return Ok(()) };
         // What earlier claims left: their workers are gone, or will find that they lost it.
         for claim_no in self.claim_no.saturating_sub(16)..self.claim_no {
@@ -217,7 +223,7 @@ impl PlacedFile {
             }
         }
         let exclusively = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-        let from = File::open(longer)?;
+        let from = File::open(self.private())?;
         let mode = Mode::from_raw_mode(std::os::unix::fs::MetadataExt::mode(&from.metadata()?) & 0o777);
         let mut to = File::from(openat(CWD, &copy, exclusively, mode)?);
         let written =
@@ -231,13 +237,6 @@ impl PlacedFile {
         written?;
         failpoint::reach("copy-synced");
         Ok(())
-    }
-
-    /// Removes the copy that was made for a name which is taken.
-    pub fn discard_copy(&self) {
-        if let Some(copy) = self.unfinished_of(self.claim_no) {
-            let _ = fs::remove_file(copy);
-        }
     }
 
     /// Gives the verified copy the target's name.
