@@ -18,7 +18,7 @@ use crate::sink::{
     AggregateSink, AuditSink, Findings, QuarantineNames, QuarantineSink, Scratch, compare_aggregates,
     compare_quarantine,
 };
-use crate::source::{Compression, archived_under};
+use crate::source::archived_under;
 use crate::store::{FileRows, Snapshot};
 use crate::terminal::Summary;
 
@@ -145,8 +145,7 @@ fn second_pass(
     let bar = context.printer.progress(&file.source, file.size as u64);
     let input = PassInput {
         reader: Box::new(bar.wrap_read(File::open(&path).map_err(Error::source(&path))?)),
-        compression: Compression::of(&file.source),
-        file_name: file.judged_name(),
+        path: file.judged_path(),
         discovered_at: file.discovered_at.timestamp_micros(),
         expected_sha256: &receipt.sha256,
         max_rejected_ratio: 1.0,

@@ -4,12 +4,13 @@ use super::context::Context;
 use super::group::{Outcome, Outcomes};
 use super::hold::{hand_back_changed, hand_back_lost, settle_places, take, whereabouts};
 use super::target::closed_as;
-use crate::error::{Error, Policy};
+use crate::error::{Error, Fault, Policy};
 use crate::failpoint;
 use crate::manifest::{self, Aside, Entry, Original, State};
 use crate::sink::write_file_reason;
 use crate::store::StoreError;
 use crate::terminal::Summary;
+use iotpipe_core::printable::printable;
 use iotpipe_core::reading::Tally;
 use iotpipe_core::validate::FileRejection;
 
@@ -37,7 +38,9 @@ pub(super) fn finish(
         };
         let done = match done {
             // What can't be taken in hand or written now is a failure as any other's.
-            Err(error) if error.is_of_one_file() => finish_failure(context, entry, error, summary),
+            Err(error) if error.is_of_one_file() || error.fault() == Fault::Unknown => {
+                finish_failure(context, entry, error, summary)
+            }
             done => done,
         };
         match done {
@@ -58,7 +61,7 @@ fn count(summary: &mut Summary, tally: &Tally, target: State) {
     summary.loaded += if target == State::Loaded { tally.loaded } else { 0 };
     summary.rejected += tally.rejected;
     summary.duplicates += tally.duplicate;
-    summary.imperfect |= tally.rejected + tally.differing > 0;
+    summary.imperfect |= tally.faulty() > 0;
 }
 
 /// Does what the error's policy says; gives the entry where it is closed now and its file has a way to go.
@@ -68,12 +71,12 @@ fn finish_failure(
     error: Error,
     summary: &mut Summary,
 ) -> Result<Option<Entry>, Error> {
-    let (why, policy) = (error.to_string(), error.policy());
+    let (why, policy) = (printable(&error.to_string()), error.policy());
     tracing::debug!(file = entry.source, ?policy, "{why}");
     match (policy, error) {
         (Policy::Refuse, Error::Refused(refusal)) => {
             let refused = refuse(context, entry, &refusal, &why)?;
-            context.printer.say(&format!("{:?} is refused and moved to the quarantine: {why}", entry.source));
+            context.printer.say(&format!("{:?} is refused and goes to the quarantine: {why}", entry.source));
             summary.failed += 1;
             summary.imperfect = true;
             Ok(Some(refused))

@@ -9,9 +9,8 @@ use super::pass::{PassInput, run_pass};
 use super::target::archive_name;
 use crate::error::Error;
 use crate::failpoint;
-use crate::manifest::{self, Entry, Original, Place, Progress, State, Whereabouts};
+use crate::manifest::{self, Entry, Original, Place, Progress, State, ToldBy, Whereabouts};
 use crate::sink::{AggregateSink, QuarantineSink, RawSink, Sink};
-use crate::source::Compression;
 use crate::store::LoadTransaction;
 use iotpipe_core::contract::DeviceRule;
 use iotpipe_core::reading::Tally;
@@ -53,8 +52,12 @@ struct Group<'s, 'f> {
 
 fn loaded_contents(context: &Context<'_>, files: &[Entry]) -> Result<manifest::LoadedContents, Error> {
     // Where the device comes from the name, equal contents under two names are two devices' readings.
-    let by_name = matches!(context.config.contract.device, DeviceRule::FromName(_));
-    Ok(manifest::loaded_contents(context.store, files, by_name)?)
+    let told_by = match context.config.contract.device {
+        DeviceRule::FromName(_) => ToldBy::Name,
+        DeviceRule::FromPath(_) => ToldBy::Path,
+        DeviceRule::Column(_) | DeviceRule::Value(_) => ToldBy::Content,
+    };
+    Ok(manifest::loaded_contents(context.store, files, told_by)?)
 }
 
 impl<'f> Group<'_, 'f> {
@@ -191,8 +194,7 @@ impl<'f> Group<'_, 'f> {
         let bar = self.context.printer.progress(&file.source, file.size as u64);
         let input = PassInput {
             reader: Box::new(bar.wrap_read(open)),
-            compression: Compression::of(&file.source),
-            file_name: file.judged_name(),
+            path: file.judged_path(),
             discovered_at: file.discovered_at.timestamp_micros(),
             expected_sha256: file.sha256.as_deref().unwrap_or_default(),
             max_rejected_ratio: self.context.max_rejected_ratio(file),

@@ -90,6 +90,7 @@ impl Progress<'_> {
             (Column::RowsLoaded, self.tally.loaded.into()),
             (Column::RowsRejected, self.tally.rejected.into()),
             (Column::RowsDuplicate, self.tally.duplicate.into()),
+            (Column::RowsSkipped, self.tally.skipped.into()),
             (Column::ContractHash, self.contract_hash.into()),
             (Column::ArchiveName, self.archive_name.map(str::to_owned).into()),
             (Column::QuarantineName, self.quarantine_name.map(str::to_owned).into()),

@@ -13,7 +13,7 @@ pub mod transition;
 mod worker;
 
 pub use claim::{Work, claim};
-pub use duplicate_content::{LoadedContents, Original, loaded_contents};
+pub use duplicate_content::{LoadedContents, Original, ToldBy, loaded_contents};
 pub use entity::{Claim, Model as Entry};
 pub use entries::{
     Descent, Registration, corrections_of, descent_of, enter_held, entry, held, in_inbox, in_state, is_name_taken,

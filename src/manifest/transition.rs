@@ -122,7 +122,7 @@ transitions! {
     LOAD = Transition {
         name: "loaded", from: IN_HAND, to: Some(State::Loaded), by: By::Holder, places: &[],
         sets: &[Set::Given(Column::RowsTotal), Set::Given(Column::RowsLoaded), Set::Given(Column::RowsRejected),
-                Set::Given(Column::RowsDuplicate), Set::Given(Column::ContractHash), Set::Given(Column::Place),
+                Set::Given(Column::RowsDuplicate), Set::Given(Column::RowsSkipped), Set::Given(Column::ContractHash), Set::Given(Column::Place),
                 Set::Given(Column::PlaceName), Set::Given(Column::ArchiveName), Set::Given(Column::QuarantineName),
                 Set::FirstTime(Column::ValidatedAt), Set::FirstTime(Column::AggregatedAt), Set::Now(Column::LoadedAt),
                 Set::To(Column::Attempts, 0), Set::Null(Column::LastError), Set::Null(Column::NotBefore)],

@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::store::StoredAggregate;
 use iotpipe_core::aggregate::{Aggregates, Stats};
 use iotpipe_core::contract::Contract;
+use iotpipe_core::parse::Header;
 use iotpipe_core::reading::Batch;
 
 /// Collects the aggregates of one pass, for the transaction that follows it.
@@ -26,7 +27,7 @@ impl AggregateSink {
 }
 
 impl Sink for AggregateSink {
-    fn begin(&mut self, _header: &[u8]) -> Result<(), Error> {
+    fn begin(&mut self, _header: &Header) -> Result<(), Error> {
         Ok(())
     }
 

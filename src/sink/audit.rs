@@ -9,6 +9,7 @@ use super::row_sink::Sink;
 use crate::error::Error;
 use crate::store::{Earlier, Snapshot, set_aside};
 use iotpipe_core::contract::Contract;
+use iotpipe_core::parse::Header;
 use iotpipe_core::reading::{Batch, Cell, Reading};
 
 /// Looks up each reading. Those that the database has from this very line stay; the others become rejections, since
@@ -97,7 +98,7 @@ fn hash_of(line: u64, device: &str, ts: i64, cells: &[Cell], batch: &Batch) -> u
 }
 
 impl Sink for AuditSink<'_> {
-    fn begin(&mut self, _header: &[u8]) -> Result<(), Error> {
+    fn begin(&mut self, _header: &Header) -> Result<(), Error> {
         Ok(())
     }
 

@@ -5,7 +5,7 @@ mod digest;
 mod folder;
 mod stamp;
 
-pub use compression::Compression;
+pub use compression::decompressed;
 pub use digest::{Fixed, hex, sha256_of};
 pub use folder::{
     Arrivals, Candidate, Content, Discovery, MARKER, MAX_NAME_BYTES, OpenForWriting, PlacedFile, Seen, StrayFile,

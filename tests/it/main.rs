@@ -6,6 +6,7 @@ mod support;
 
 mod architecture;
 mod arrival;
+mod as_delivered;
 mod bad_input;
 #[cfg(feature = "failpoints")]
 mod claims;

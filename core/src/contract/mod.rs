@@ -4,11 +4,15 @@
 
 pub mod declaration;
 mod model;
+mod null_values;
 mod number;
 mod resolve;
 mod timestamp;
 
-pub use model::{Contract, CsvFormat, DeviceRule, ExtraColumns, NullValues, Sensor, SensorType, TimestampRule};
-pub use number::{Decimal, parse_float, parse_integer};
+pub use model::{
+    ColumnName, Contract, CsvFormat, Delimiter, DeviceRule, ExtraColumns, Sensor, SensorType, TimestampRule,
+};
+pub use null_values::NullValues;
+pub use number::{Decimal, NumberStyle, Suffix, parse_float, parse_integer};
 pub use resolve::InvalidContract;
 pub use timestamp::{Ambiguous, TimestampFormat, TimestampParser};

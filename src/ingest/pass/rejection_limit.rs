@@ -1,7 +1,9 @@
 //! When a file has so many bad rows, or so long a line, that it need not be read on.
 
+use iotpipe_core::contract::{Contract, TimestampFormat};
+use iotpipe_core::offences::Offences;
 use iotpipe_core::parse::RawRow;
-use iotpipe_core::reading::{Rule, Tally};
+use iotpipe_core::reading::{Rule, Tally, Verdict};
 use iotpipe_core::validate::FileRejection;
 
 use crate::error::Error;
@@ -14,17 +16,44 @@ const ENOUGH_REJECTED: usize = 64 << 20;
 /// # Errors
 /// [`Error::Refused`] when more rows are bad than the share `max_rejected_ratio` allows.
 pub(super) fn refuse_when_too_many(max_rejected_ratio: f64, tally: &Tally) -> Result<(), Error> {
-    let bad = tally.rejected + tally.differing;
+    let bad = tally.faulty();
     if tally.total > 0 && bad as f64 / tally.total as f64 > max_rejected_ratio {
-        return Err(Error::Refused(FileRejection {
-            rule: Rule::TooManyRejected,
-            message: format!(
-                "{bad} of {} rows break the contract, more than the {} that max_rejected_ratio allows",
+        return Err(Error::Refused(FileRejection::new(
+            Rule::TooManyRejected,
+            format!(
+                "{bad} of {} rows break the contract, more than the {} that contract.max_rejected_ratio allows",
                 tally.total, max_rejected_ratio
             ),
-        }));
+        )));
     }
     Ok(())
+}
+
+/// Says in a refusal for too many bad rows which rules they broke, and shows the first of them.
+pub(super) fn explain(error: Error, contract: &Contract, offences: &Offences, tally: &Tally) -> Error {
+    match error {
+        Error::Refused(refusal) if refusal.rule == Rule::TooManyRejected && !offences.is_empty() => {
+            let hint = hint(contract, offences, tally).unwrap_or_default();
+            let message = format!("{}: {}{hint}", refusal.message, offences.summary(tally.differing));
+            Error::Refused(FileRejection { message, examples: offences.first().to_vec(), ..refusal })
+        }
+        error => error,
+    }
+}
+
+/// What a contract might say instead, where one rule is broken by most rows.
+fn hint(contract: &Contract, offences: &Offences, tally: &Tally) -> Option<&'static str> {
+    let of_most = |rule| offences.share_of(rule, tally.total) > 0.5;
+    let in_nanoseconds = contract.timestamp.formats.iter().any(|f| matches!(f, TimestampFormat::UnixNanos));
+    if of_most(Rule::FieldCount) {
+        Some("; csv.header names the columns of files whose own header does not fit")
+    } else if 2 * tally.differing > tally.faulty() && in_nanoseconds {
+        Some("; timestamps are kept to the microsecond, so rows of one device that lie closer have the same key")
+    } else if 2 * tally.differing > tally.faulty() {
+        Some("; does the file have one row per measurement? see contract.layout")
+    } else {
+        None
+    }
 }
 
 /// Tells when a file need not be read on. By its rows, not by batches: the verdict must not depend on their size.
@@ -40,16 +69,16 @@ impl RejectionLimit {
         Self { max_rejected_ratio, line_bytes: 0, rejected_bytes: 0, seen: Tally::default() }
     }
 
-    /// Counts `row`, and says when the file need not be read on.
-    pub(super) fn check(&mut self, row: &RawRow<'_>, rejected: bool) -> Result<(), Error> {
+    /// Counts `row`, with its verdict where it was rejected, and says when the file need not be read on.
+    pub(super) fn check(&mut self, row: &RawRow<'_>, rejected: Option<Verdict>) -> Result<(), Error> {
         self.seen.total += i64::from(!row.continuation);
-        if !rejected {
+        if !matches!(rejected, Some(Verdict::Rejected | Verdict::Continuation)) {
             return Ok(());
         }
         self.line_bytes = if row.continuation { self.line_bytes + row.bytes.len() } else { 0 };
         if self.line_bytes > LONGEST_LINE {
             let message = format!("line {} is longer than {} MiB: is this a text file?", row.line, LONGEST_LINE >> 20);
-            return Err(Error::Refused(FileRejection { rule: Rule::TooLong, message }));
+            return Err(Error::Refused(FileRejection::new(Rule::TooLong, message)));
         }
         self.seen.rejected += i64::from(!row.continuation);
         self.rejected_bytes += row.bytes.len();

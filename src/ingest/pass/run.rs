@@ -9,16 +9,17 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::Scope;
 
 use iotpipe_core::contract::Contract;
+use iotpipe_core::offences::Offences;
 use iotpipe_core::parse::{Header, Problem, RowReader};
 use iotpipe_core::reading::{Batch, Rule, Tally};
 use iotpipe_core::validate::{FileRejection, Layout, Validator};
 
 use super::batch_memory::{BatchMemory, Share};
 use super::read_ahead::{HashingReader, ReadAhead};
-use super::rejection_limit::{RejectionLimit, refuse_when_too_many};
+use super::rejection_limit::{RejectionLimit, explain, refuse_when_too_many};
 use crate::error::Error;
 use crate::sink::Sink;
-use crate::source::Compression;
+use crate::source::decompressed;
 
 /// Batches that wait between the two threads: none. One is in the parser's hands and two are in those of the sinks.
 const BATCHES_UNDER_WAY: usize = 0;
@@ -27,10 +28,8 @@ const BATCHES_UNDER_WAY: usize = 0;
 pub struct PassInput<'a> {
     /// The file's bytes as they are stored.
     pub reader: Box<dyn Read + Send + 'a>,
-    /// How they are compressed.
-    pub compression: Compression,
-    /// Name without folder, for contracts that take the device from it.
-    pub file_name: &'a str,
+    /// Path below the folder of its source, for contracts that take the device from it.
+    pub path: &'a str,
     /// "Now" for the contract, microseconds since 1970-01-01 UTC.
     pub discovered_at: i64,
     /// Hash (hex) of the bytes that were discovered.
@@ -44,7 +43,7 @@ pub struct PassInput<'a> {
 }
 
 enum Message {
-    Header(Vec<u8>),
+    Header(Box<Header>),
     Batch(Batch),
 }
 
@@ -56,10 +55,11 @@ enum Message {
 pub fn run_pass(input: PassInput<'_>, contract: &Contract, sinks: &mut [&mut dyn Sink]) -> Result<Tally, Error> {
     let (sender, receiver) = sync_channel(BATCHES_UNDER_WAY);
     let (expected, max_rejected_ratio) = (input.expected_sha256.to_owned(), input.max_rejected_ratio);
-    let share = input.memory.share();
-    let tally = std::thread::scope(|scope| {
+    let (share, path) = (input.memory.share(), input.path);
+    let mut seen = Seen::default();
+    let passed = std::thread::scope(|scope| {
         let reader = scope.spawn(|| read(scope, input, contract, &sender_of(sender), &share));
-        let written = dispatch(receiver, sinks, &share);
+        let written = dispatch(receiver, sinks, &share, &mut seen, path);
         let sha256 = match reader.join() {
             Ok(result) => result,
             Err(panic) => std::panic::resume_unwind(panic),
@@ -68,10 +68,12 @@ pub fn run_pass(input: PassInput<'_>, contract: &Contract, sinks: &mut [&mut dyn
             (Err(sink), _) => Err(sink),
             (Ok(_), Err(reading)) => Err(reading),
             (Ok(_), Ok(sha256)) if sha256 != expected => Err(Error::Changed),
-            (Ok(tally), Ok(_)) => Ok(tally),
+            (Ok(()), Ok(_)) => Ok(()),
         }
-    })?;
-    refuse_when_too_many(max_rejected_ratio, &tally)?;
+    });
+    let Seen { tally, offences } = seen;
+    let judged = passed.and_then(|()| refuse_when_too_many(max_rejected_ratio, &tally));
+    judged.map_err(|error| explain(error, contract, &offences, &tally))?;
     for sink in sinks.iter_mut() {
         sink.finish()?;
     }
@@ -82,15 +84,28 @@ fn sender_of(sender: SyncSender<Message>) -> impl Fn(Message) -> bool {
     move |message| sender.send(message).is_ok()
 }
 
+/// What came by on its way to the sinks.
+#[derive(Default)]
+struct Seen {
+    tally: Tally,
+    offences: Offences,
+}
+
 /// Hands each batch to the sinks, one batch late: while the database works on one, the next is prepared.
-fn dispatch(receiver: Receiver<Message>, sinks: &mut [&mut dyn Sink], share: &Share<'_>) -> Result<Tally, Error> {
-    let mut tally = Tally::default();
+fn dispatch(
+    receiver: Receiver<Message>,
+    sinks: &mut [&mut dyn Sink],
+    share: &Share<'_>,
+    seen: &mut Seen,
+    path: &str,
+) -> Result<(), Error> {
     let mut devices: Vec<String> = Vec::new();
     let mut write = |mut batch: Batch, devices: &[String], sinks: &mut [&mut dyn Sink]| {
         for sink in sinks {
             sink.write(&mut batch, devices)?;
         }
-        tally.count(&batch);
+        seen.tally.count(&batch);
+        seen.offences.add(&batch);
         share.learn(&batch, devices.len());
         share.give_back(batch);
         Ok::<(), Error>(())
@@ -100,6 +115,7 @@ fn dispatch(receiver: Receiver<Message>, sinks: &mut [&mut dyn Sink], share: &Sh
         match message {
             Message::Header(header) => sinks.iter_mut().try_for_each(|sink| sink.begin(&header))?,
             Message::Batch(mut batch) => {
+                batch.remarks.drain(..).for_each(|remark| tracing::warn!(file = path, "{remark}"));
                 devices.append(&mut batch.new_devices);
                 sinks.iter_mut().try_for_each(|sink| sink.prepare(&batch, &devices))?;
                 if let Some(earlier) = prepared.replace(batch) {
@@ -108,10 +124,10 @@ fn dispatch(receiver: Receiver<Message>, sinks: &mut [&mut dyn Sink], share: &Sh
             }
         }
     }
-    if let Some(last) = prepared {
-        write(last, &devices, sinks)?;
+    match prepared {
+        Some(last) => write(last, &devices, sinks),
+        None => Ok(()),
     }
-    Ok(tally)
 }
 
 /// Judges to the end of the file; gives the hash of its bytes.
@@ -123,20 +139,21 @@ fn read<'scope>(
     share: &Share<'_>,
 ) -> Result<String, Error> {
     let (stored, passed) = HashingReader::over(input.reader);
-    let plain = input.compression.decode(stored).map_err(unreadable)?;
-    let mut rows = RowReader::new(plain, contract.csv.delimiter, contract.csv.skip_lines);
-    let header = header_of(&mut rows)?;
-    let layout = Layout::bind(contract, &header.names, input.file_name).map_err(Error::Refused)?;
-    let mut validator = Validator::new(contract, layout, input.discovered_at);
+    let plain = decompressed(stored).map_err(unreadable)?;
+    let mut rows = RowReader::new(plain, &contract.csv);
+    let header = header_of(&mut rows, contract)?;
+    let layout = Layout::bind(contract, &header.names, input.path).map_err(Error::Refused)?;
+    let mut validator = Validator::new(contract, layout, input.path, input.discovered_at);
     let mut batch = share.first_batch();
-    let mut listening = send(Message::Header(header.bytes));
+    batch.skipped = header.skipped;
+    let mut listening = send(Message::Header(Box::new(header)));
     let mut limit = RejectionLimit::new(input.max_rejected_ratio);
     let mut blocks = ReadAhead::begin(scope, rows);
     while listening && let Some(block) = blocks.next_block().map_err(unreadable)? {
         for row in block.rows() {
             let rejections = batch.rejections.len();
             validator.judge(&row, &mut batch);
-            limit.check(&row, batch.rejections.len() > rejections)?;
+            limit.check(&row, batch.rejections.get(rejections).map(|rejection| rejection.verdict))?;
             if batch.weight() >= share.bytes() {
                 if input.stop.load(Ordering::Relaxed) {
                     return Err(Error::Stopped);
@@ -149,20 +166,22 @@ fn read<'scope>(
                 batch = share.empty_batch();
             }
         }
+        batch.skipped += block.skipped();
         blocks.give_back(block);
     }
     send(Message::Batch(batch));
     Ok(passed.sha256())
 }
 
-fn header_of(rows: &mut RowReader<impl Read>) -> Result<Header, Error> {
-    let header = rows.header().map_err(unreadable)?.ok_or_else(|| {
-        Error::Refused(FileRejection { rule: Rule::Empty, message: "the file has no header".to_owned() })
-    })?;
+fn header_of(rows: &mut RowReader<impl Read>, contract: &Contract) -> Result<Header, Error> {
+    let header = rows
+        .header(&contract.csv)
+        .map_err(unreadable)?
+        .ok_or_else(|| Error::Refused(FileRejection::new(Rule::Empty, "the file has no header".to_owned())))?;
     if let Some(problem) = header.problem {
         let rule = if problem == Problem::TooLong { Rule::TooLong } else { Rule::UnclosedQuote };
         let message = "the header line is malformed: no column can be told from it".to_owned();
-        return Err(Error::Refused(FileRejection { rule, message }));
+        return Err(Error::Refused(FileRejection::new(rule, message)));
     }
     Ok(header)
 }
@@ -176,10 +195,7 @@ fn unreadable(source: io::Error) -> Error {
         | io::ErrorKind::Other
             if source.raw_os_error().is_none() =>
         {
-            Error::Refused(FileRejection {
-                rule: Rule::Unreadable,
-                message: format!("the file can't be read to its end: {source}"),
-            })
+            Error::Refused(FileRejection::new(Rule::Unreadable, format!("the file can't be read to its end: {source}")))
         }
         _ => Error::Source { path: "the file".into(), source },
     }

@@ -23,7 +23,7 @@ pub(super) async fn find_stored(
     let columns: String = contract.sensors.iter().map(|s| format!(", r.\"{}\"", s.name)).collect();
     // LATERAL with a limit: one look into the key's index for each row, whatever the planner thinks of the table.
     let query = format!(
-        "SELECT k.n, r.file_id, r.line_number, m.source{columns}
+        "SELECT k.n, r.file_id, r.line_number, m.source, m.rows_total + m.rows_skipped{columns}
          FROM unnest($1::bigint[], $2::int[], $3::timestamptz[]) AS k (n, device_id, ts)
          CROSS JOIN LATERAL (SELECT * FROM iot_raw_data i
                              WHERE i.device_id = k.device_id AND i.ts = k.ts LIMIT 1) r
@@ -52,13 +52,13 @@ fn earlier(row: &PgRow, values: &[Option<Vec<u8>>], own: i64) -> Result<Earlier,
     };
     let mut differing = Vec::new();
     for (i, value) in values.iter().enumerate() {
-        let stored = row.try_get_raw(4 + i)?;
+        let stored = row.try_get_raw(5 + i)?;
         let stored = if stored.is_null() { None } else { stored.as_bytes().ok() };
         if stored != value.as_deref() {
             differing.push(i);
         }
     }
-    Ok(Earlier { file_id, file, line: row.try_get(2)?, differing })
+    Ok(Earlier { file_id, file, line: row.try_get(2)?, lines: row.try_get(4)?, differing })
 }
 
 /// The values of a reading in PostgreSQL's binary form.
