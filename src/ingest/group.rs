@@ -1,6 +1,5 @@
 //! Some files, each by one pass, in one transaction.
 
-use std::fs::File;
 use std::sync::atomic::Ordering;
 
 use super::context::Context;
@@ -186,11 +185,10 @@ impl<'f> Group<'_, 'f> {
         if self.context.stop.load(Ordering::Relaxed) {
             return Err(Error::Stopped);
         }
-        let open = File::open(&held.path).map_err(Error::source(&held.path))?;
         failpoint::reach("opened");
         let bar = self.context.printer.progress(&file.source, file.size as u64);
         let input = PassInput {
-            reader: Box::new(bar.wrap_read(open)),
+            reader: Box::new(bar.wrap_read(&held.file)),
             compression: Compression::of(&file.source),
             file_name: file.judged_name(),
             discovered_at: file.discovered_at.timestamp_micros(),
