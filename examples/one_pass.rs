@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, ensure};
 use iotpipe::error::Error;
-use iotpipe::ingest::pass::{BatchMemory, PassInput, run_pass};
+use iotpipe::ingest::pass::{BatchMemory, PassInput, Seen, run_pass};
 use iotpipe::sink::{AggregateSink, Sink};
 use iotpipe::source::sha256_of;
 use iotpipe_core::contract::Contract;
@@ -53,7 +53,7 @@ pub fn one_pass(path: &Path) -> anyhow::Result<Tally> {
         stop: &AtomicBool::new(false),
     };
     let (mut counting, mut aggregates) = (CountingSink::default(), AggregateSink::new(&contract));
-    let tally = run_pass(input, &contract, &mut [&mut counting, &mut aggregates])?;
+    let Seen { tally, .. } = run_pass(input, &contract, &mut [&mut counting, &mut aggregates])?;
     ensure!(counting.rows >= tally.total, "{} rows reached the sinks, the tally is {tally:?}", counting.rows);
     ensure!(tally.loaded == 0 || aggregates.aggregates.rows().next().is_some(), "no aggregates of {tally:?}");
     Ok(tally)

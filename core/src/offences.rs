@@ -12,7 +12,7 @@ const SHOWN: usize = 3;
 const NAMED: usize = 6;
 
 /// The rejections of one file.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Offences {
     counts: BTreeMap<(Rule, String), u64>,
     seen: HashMap<Rule, u64>,
@@ -63,6 +63,11 @@ impl Offences {
                 self.sample.push(offence);
             }
         }
+    }
+
+    /// Adds one that is no row's.
+    pub fn add_of_file(&mut self, rule: Rule) {
+        *self.counts.entry((rule, String::new())).or_default() += 1;
     }
 
     /// Whether nothing was set aside.

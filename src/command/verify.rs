@@ -12,7 +12,7 @@ use super::exit::Exit;
 use super::loaded;
 use crate::error::Error;
 use crate::ingest::Context;
-use crate::ingest::pass::{PassInput, run_pass};
+use crate::ingest::pass::{PassInput, Seen, run_pass};
 use crate::manifest::{self, Entry, Place};
 use crate::sink::{
     AggregateSink, AuditSink, Findings, QuarantineNames, QuarantineSink, Scratch, compare_aggregates,
@@ -152,7 +152,7 @@ fn second_pass(
         memory: &context.batch_memory,
         stop: context.stop,
     };
-    let tally = run_pass(input, contract, &mut [&mut audit, &mut aggregates, &mut quarantine])?;
+    let Seen { tally, .. } = run_pass(input, contract, &mut [&mut audit, &mut aggregates, &mut quarantine])?;
     bar.finish_and_clear();
     receipt.checksum = Some(format!("{:032x}", audit.checksum()));
     let mut findings = audit.into_findings(stored_rows, tally.loaded)?;

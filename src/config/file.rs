@@ -35,11 +35,12 @@ impl Default for PathsFile {
 pub(super) struct SourceFile {
     pub pattern: String,
     pub settle: String,
+    pub empty_after: String,
 }
 
 impl Default for SourceFile {
     fn default() -> Self {
-        Self { pattern: "**/*.csv*".into(), settle: "2s".into() }
+        Self { pattern: "**/*.csv*".into(), settle: "2s".into(), empty_after: "1h".into() }
     }
 }
 

@@ -21,6 +21,8 @@ pub struct Config {
     pub pattern: glob::Pattern,
     /// How long a file must have been still before it is taken.
     pub settle: Duration,
+    /// How long a file of no bytes is waited for.
+    pub empty_after: Duration,
     /// `sqlite://…` or `postgres://…`; may hold a password, so it is never printed.
     pub database_url: String,
     /// Whether any command brings a PostgreSQL schema up to date.
@@ -75,6 +77,7 @@ impl Config {
         Ok(Config {
             pattern: glob::Pattern::new(&file.source.pattern).map_err(|e| format!("source.pattern: {e}"))?,
             settle: duration("source.settle", &file.source.settle)?,
+            empty_after: duration("source.empty_after", &file.source.empty_after)?,
             database_url: database_url.unwrap_or(file.database.url),
             auto_migrate: file.database.auto_migrate,
             paths: Paths {
@@ -102,7 +105,7 @@ mod tests {
         let template = Config::from_text(TEMPLATE, None).unwrap();
         assert_eq!(built_in.contract.hash, template.contract.hash);
         assert_eq!(built_in.database_url, template.database_url);
-        assert_eq!(built_in.settle, template.settle);
+        assert_eq!((built_in.settle, built_in.empty_after), (template.settle, template.empty_after));
     }
 
     #[test]

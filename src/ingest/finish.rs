@@ -129,7 +129,9 @@ fn refuse(context: &Context<'_>, entry: &Entry, refusal: &FileRejection, why: &s
     let (names, lies) = (context.own_quarantine_names(entry), held.lies);
     write_file_reason(&names, refusal, &held.path)?;
     let refused = closed_as(entry, State::Rejected, &lies);
-    let aside = Aside::Rejected { quarantine_name: &names.stem };
+    let mut offences = refusal.offences.as_ref().clone();
+    offences.add_of_file(refusal.rule);
+    let aside = Aside::Rejected { quarantine_name: &names.stem, offences: &offences };
     let archive_name = refused.archive_name.as_deref().unwrap_or_default();
     manifest::set_aside(context.store, entry.claim(), &aside, why, &lies, archive_name)?;
     failpoint::reach("aside-marked");

@@ -1,17 +1,16 @@
 //! Some files, each by one pass, in one transaction.
 
-use std::fs::File;
 use std::sync::atomic::Ordering;
 
 use super::context::Context;
 use super::hold::{HeldFile, take};
-use super::pass::{PassInput, run_pass};
+use super::pass::{PassInput, Seen, run_pass};
 use super::target::archive_name;
 use crate::error::Error;
 use crate::failpoint;
 use crate::manifest::{self, Entry, Original, Place, Progress, State, ToldBy, Whereabouts};
 use crate::sink::{AggregateSink, QuarantineSink, RawSink, Sink};
-use crate::store::LoadTransaction;
+use crate::store::{LoadTransaction, rejection_statements};
 use iotpipe_core::contract::DeviceRule;
 use iotpipe_core::reading::Tally;
 
@@ -86,12 +85,12 @@ impl<'f> Group<'_, 'f> {
         let mut aggregates = AggregateSink::new(&self.context.config.contract);
         transaction.open_file(file.id)?;
         let mut raw = RawSink { transaction };
-        let tally = self.pass_over(file, &held, &mut [&mut raw, &mut aggregates, &mut quarantine])?;
+        let seen = self.pass_over(file, &held, &mut [&mut raw, &mut aggregates, &mut quarantine])?;
         self.remove_superseded_rows(file)?;
         failpoint::reach("pass-finished");
         transaction.write_aggregates(&aggregates.aggregates, &aggregates.devices)?;
         failpoint::reach("aggregates-written");
-        self.close(transaction, file, tally, held.lies)
+        self.close(transaction, file, &seen, held.lies)
     }
 
     /// The first version gave the rows that `validate` found other names: each line stands in one place.
@@ -107,8 +106,8 @@ impl<'f> Group<'_, 'f> {
         let mut transaction = self.context.store.begin(&self.context.config.contract)?;
         for (file, passed) in passed {
             let outcome = match passed {
-                Ok(Prepared::Passed { tally, aggregates, held }) => {
-                    self.write_prepared(transaction.as_mut(), file, tally, aggregates, held)
+                Ok(Prepared::Passed { seen, aggregates, held }) => {
+                    self.write_prepared(transaction.as_mut(), file, seen, aggregates, held)
                 }
                 Ok(Prepared::Duplicate(original)) => Ok(Outcome::Duplicate(original)),
                 Err(error) => Err(error),
@@ -130,19 +129,19 @@ impl<'f> Group<'_, 'f> {
         let held = take(self.context, file)?;
         if self.target == State::Validated {
             let mut quarantine = QuarantineSink::new(self.context.own_quarantine_names(file)).while_held(&held.path);
-            let tally = self.pass_over(file, &held, &mut [&mut quarantine])?;
-            return Ok(Prepared::Passed { tally, aggregates: None, held });
+            let seen = self.pass_over(file, &held, &mut [&mut quarantine])?;
+            return Ok(Prepared::Passed { seen, aggregates: None, held });
         }
         let mut aggregates = AggregateSink::new(&self.context.config.contract);
-        let tally = self.pass_over(file, &held, &mut [&mut aggregates])?;
-        Ok(Prepared::Passed { tally, aggregates: Some(aggregates), held })
+        let seen = self.pass_over(file, &held, &mut [&mut aggregates])?;
+        Ok(Prepared::Passed { seen, aggregates: Some(aggregates), held })
     }
 
     fn write_prepared(
         &self,
         transaction: &mut dyn LoadTransaction,
         file: &Entry,
-        tally: Tally,
+        seen: Seen,
         aggregates: Option<AggregateSink>,
         held: HeldFile,
     ) -> Result<Outcome, Error> {
@@ -150,16 +149,20 @@ impl<'f> Group<'_, 'f> {
         if let Some(AggregateSink { aggregates, devices }) = aggregates {
             transaction.write_aggregates(&aggregates, &devices)?;
         }
-        self.close(transaction, file, tally, held.lies)
+        self.close(transaction, file, &seen, held.lies)
     }
 
     fn close(
         &self,
         transaction: &mut dyn LoadTransaction,
         file: &Entry,
-        tally: Tally,
+        seen: &Seen,
         lies: Whereabouts,
     ) -> Result<Outcome, Error> {
+        let (tally, dialect) = (seen.tally, self.context.store.dialect());
+        for statement in rejection_statements(file.id, &seen.offences, file.rows_total.is_some(), dialect) {
+            transaction.execute(&statement)?;
+        }
         let names = self.context.own_quarantine_names(file);
         let archive_name = archive_name(file, Place::Processed, &lies);
         let progress = Progress {
@@ -171,7 +174,7 @@ impl<'f> Group<'_, 'f> {
             archive_name: archive_name.as_deref(),
             quarantine_name: Some(&names.stem).filter(|_| tally.total > tally.loaded).map(String::as_str),
         };
-        let statement = progress.statement(self.context.store.dialect());
+        let statement = progress.statement(dialect);
         transaction.close_file(&statement, self.target == State::Loaded)?;
         failpoint::reach("marked");
         Ok(Outcome::Reached(tally, lies))
@@ -185,15 +188,14 @@ impl<'f> Group<'_, 'f> {
         Ok(transaction.commit()?)
     }
 
-    fn pass_over(&self, file: &Entry, held: &HeldFile, sinks: &mut [&mut dyn Sink]) -> Result<Tally, Error> {
+    fn pass_over(&self, file: &Entry, held: &HeldFile, sinks: &mut [&mut dyn Sink]) -> Result<Seen, Error> {
         if self.context.stop.load(Ordering::Relaxed) {
             return Err(Error::Stopped);
         }
-        let open = File::open(&held.path).map_err(Error::source(&held.path))?;
         failpoint::reach("opened");
         let bar = self.context.printer.progress(&file.source, file.size as u64);
         let input = PassInput {
-            reader: Box::new(bar.wrap_read(open)),
+            reader: Box::new(bar.wrap_read(&held.file)),
             path: file.judged_path(),
             discovered_at: file.discovered_at.timestamp_micros(),
             expected_sha256: file.sha256.as_deref().unwrap_or_default(),
@@ -201,14 +203,14 @@ impl<'f> Group<'_, 'f> {
             memory: &self.context.batch_memory,
             stop: self.context.stop,
         };
-        let tally = run_pass(input, &self.context.config.contract, sinks);
+        let seen = run_pass(input, &self.context.config.contract, sinks);
         bar.finish_and_clear();
-        tally
+        seen
     }
 }
 
 /// What the pass of a file gave, for the transaction that follows.
 enum Prepared {
-    Passed { tally: Tally, aggregates: Option<AggregateSink>, held: HeldFile },
+    Passed { seen: Seen, aggregates: Option<AggregateSink>, held: HeldFile },
     Duplicate(Original),
 }

@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
+use iotpipe_core::offences::Offences;
 use iotpipe_core::reading::Tally;
+use sea_orm::Statement;
 use sea_orm::sea_query::Value;
 
 use super::entity::{Claim, Column, Model as Entry};
 use super::state::{Place, State};
 use super::transition::{self, MAX_ATTEMPTS, Of, Transition, instant, time_of};
 use super::worker::Worker;
-use crate::store::{Dialect, Store, StoreError};
+use crate::store::{Dialect, Store, StoreError, rejection_statements};
 
 /// Wait after the first failed attempt; it doubles with each.
 const BACKOFF: Duration = Duration::from_secs(5);
@@ -79,7 +81,7 @@ pub struct Progress<'a> {
 
 impl Progress<'_> {
     /// As SQL. Its condition makes the commit the judge: a file that was taken over is marked by nobody else.
-    pub fn statement(&self, dialect: Dialect) -> String {
+    pub fn statement(&self, dialect: Dialect) -> Statement {
         let transition = match self.state {
             State::Loaded => &transition::LOAD,
             State::Aggregated => &transition::AGGREGATE,
@@ -96,7 +98,7 @@ impl Progress<'_> {
             (Column::QuarantineName, self.quarantine_name.map(str::to_owned).into()),
         ];
         given.extend(self.lies.given());
-        transition.statement(Of::Claims(&[self.claim]), &given, dialect)
+        transition.repeatable(Of::Claims(&[self.claim]), &given, dialect)
     }
 }
 
@@ -105,10 +107,12 @@ impl Progress<'_> {
 pub enum Aside<'a> {
     /// Its content is that of this loaded file.
     DuplicateOf(i64),
-    /// It breaks the contract; what the names of its reasons begin with.
+    /// It breaks the contract.
     Rejected {
-        /// Below `quarantine/`.
+        /// What the names of its reasons begin with, below `quarantine/`.
         quarantine_name: &'a str,
+        /// The rules that were broken.
+        offences: &'a Offences,
     },
 }
 
@@ -134,10 +138,14 @@ pub fn set_aside(
             given.push((Column::DuplicateOf, (*original).into()));
             (&transition::SET_ASIDE, Some(*original))
         }
-        Aside::Rejected { quarantine_name } => {
+        Aside::Rejected { quarantine_name, .. } => {
             given.push((Column::QuarantineName, (*quarantine_name).into()));
             (&transition::REJECT, None)
         }
+    };
+    let rejections = match aside {
+        Aside::DuplicateOf(_) => rejection_statements(claim.id, &Offences::default(), true, dialect),
+        Aside::Rejected { offences, .. } => rejection_statements(claim.id, offences, true, dialect),
     };
     let statement = transition.statement(Of::Claims(&[claim]), &given, dialect);
     let done = store.write(async |session| {
@@ -152,6 +160,9 @@ pub fn set_aside(
         let changed = session.change(&statement).await?;
         if changed == 1 {
             session.change(&format!("DELETE FROM file_aggregates WHERE file_id = {}", claim.id)).await?;
+            for statement in &rejections {
+                session.change(statement).await?;
+            }
         }
         Ok(Some(changed))
     })?;

@@ -12,7 +12,7 @@ mod state;
 pub mod transition;
 mod worker;
 
-pub use claim::{Work, claim};
+pub use claim::{Work, claim, is_anything_left};
 pub use duplicate_content::{LoadedContents, Original, ToldBy, loaded_contents};
 pub use entity::{Claim, Model as Entry};
 pub use entries::{
@@ -24,7 +24,9 @@ pub use ledger::{
     move_failed, release, release_all, rename_target, retry, set_aside, unload_statement, vanished,
 };
 pub use origin::{latest_archived, origins, take_in_origin};
-pub use overview::{LastError, QuietDevice, RowTotals, count_by_state, last_errors, quiet_devices, row_totals};
+pub use overview::{
+    LastError, QuietDevice, RowTotals, count_by_state, empty_arrivals, last_errors, quiet_devices, row_totals,
+};
 pub use state::{Place, State};
 pub use transition::drawn;
 pub use worker::{Holder, Worker, holders};

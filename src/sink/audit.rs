@@ -114,7 +114,7 @@ impl Sink for AuditSink<'_> {
                 }
                 Some(row) => elsewhere.push((index, row)),
                 None => {
-                    let nowhere = Earlier { file_id: 0, file: None, line: 0, differing: Vec::new() };
+                    let nowhere = Earlier { file_id: 0, file: None, line: 0, lines: None, differing: Vec::new() };
                     elsewhere.push((index, nowhere));
                 }
             }

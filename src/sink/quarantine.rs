@@ -176,6 +176,10 @@ impl Sink for QuarantineSink {
     /// attempt writes again, never a commit without its files.
     fn finish(&mut self) -> Result<(), Error> {
         let Some(mut open) = self.open.take() else {
+            if self.names.owner.1 <= 1 {
+                // Before the first claim there was no pass that could have left any.
+                return Ok(());
+            }
             expect_held(self.held.as_deref())?;
             return self.names.remove_rows();
         };
@@ -212,7 +216,7 @@ pub fn write_file_reason(names: &QuarantineNames, refusal: &FileRejection, held:
     let mut reasons = reasons_writer(names)?;
     let failed = |e| csv_failure(&names.reasons, e);
     reasons.write_record(["", "", "", "", refusal.rule.as_str(), &refusal.message]).map_err(failed)?;
-    for Offence { line, reason } in &refusal.examples {
+    for Offence { line, reason } in refusal.offences.first() {
         let record = [&line.to_string(), "", &reason.column, &reason.value, reason.rule.as_str(), &reason.message];
         reasons.write_record(record).map_err(failed)?;
     }

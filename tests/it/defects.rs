@@ -25,7 +25,7 @@ fn bad_rows() -> Vec<(Vec<u8>, &'static [&'static str])> {
     let rows: Vec<(&[u8], &[&str])> = vec![
         (b"1714530000,pump-1,0.005,51.5,true,0.007,false,0.02,", &["temp missing"]),
         (b"1714530000,,0.005,51.5,true,0.007,false,0.02,21.5", &["device missing"]),
-        (b"1714530000,pump-1,n/a,51.5,true,0.007,false,0.02,21.5", &["co not_a_number"]),
+        (b"1714530000,pump-1,five,51.5,true,0.007,false,0.02,21.5", &["co not_a_number"]),
         (b"1714530000,pump-1,0.005,inf,true,0.007,false,0.02,21.5", &["humidity not_a_number"]),
         (b"1714530000,pump-1,0.005,51.5,maybe,0.007,false,0.02,21.5", &["light not_a_boolean"]),
         (b"yesterday,pump-1,0.005,51.5,true,0.007,false,0.02,21.5", &["ts bad_timestamp"]),
@@ -36,7 +36,7 @@ fn bad_rows() -> Vec<(Vec<u8>, &'static [&'static str])> {
         (b"1714530000,pump-1,0.005,51.5,true,0.007,false,0.02,21.5,9", &[" field_count"]),
         (b"1714530000,pump\xff,0.005,51.5,true,0.007,false,0.02,21.5", &["device not_utf8"]),
         (
-            b",,,,,,,,",
+            b"null,,,,,,,,",
             &[
                 "ts missing",
                 "device missing",
@@ -137,6 +137,7 @@ fn crlf_and_byte_order_mark(db: Db) {
 
 fn rows_of_several_lines(db: Db) {
     let world = World::new(db);
+    world.config("[csv]\nmultiline = true\n");
     let bad = "1714530000,\"pump\n1\",x,51.5,true,0.007,false,0.02,21.5";
     let last = "1714530060,pump-1,x,51.5,true,0.007,false,0.02,21.5";
     let file = format!("{HEADER}\n{}\n{bad}\n{}\n{last}\n{}\n", good(0), good(1), good(2));

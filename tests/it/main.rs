@@ -29,6 +29,7 @@ mod own_names;
 #[cfg(feature = "failpoints")]
 mod ownership;
 mod pooler;
+mod rejections;
 mod running;
 mod sample;
 mod sharing;

@@ -4,7 +4,7 @@ use regex::Regex;
 
 use super::advice;
 use crate::contract::{ColumnName, Contract, DeviceRule, ExtraColumns};
-use crate::offences::Offence;
+use crate::offences::Offences;
 use crate::printable::printable;
 use crate::reading::Rule;
 
@@ -18,14 +18,14 @@ pub struct FileRejection {
     pub rule: Rule,
     /// What is wrong, for people.
     pub message: String,
-    /// The first bad rows, where they are why.
-    pub examples: Vec<Offence>,
+    /// What was set aside of it before, where its rows are why.
+    pub offences: Box<Offences>,
 }
 
 impl FileRejection {
     /// For a reason that lies in no row.
     pub fn new(rule: Rule, message: String) -> Self {
-        Self { rule, message, examples: Vec::new() }
+        Self { rule, message, offences: Box::default() }
     }
 }
 

@@ -30,12 +30,12 @@ pub(super) fn refuse_when_too_many(max_rejected_ratio: f64, tally: &Tally) -> Re
 }
 
 /// Says in a refusal for too many bad rows which rules they broke, and shows the first of them.
-pub(super) fn explain(error: Error, contract: &Contract, offences: &Offences, tally: &Tally) -> Error {
+pub(super) fn explain(error: Error, contract: &Contract, offences: Offences, tally: &Tally) -> Error {
     match error {
         Error::Refused(refusal) if refusal.rule == Rule::TooManyRejected && !offences.is_empty() => {
-            let hint = hint(contract, offences, tally).unwrap_or_default();
+            let hint = hint(contract, &offences, tally).unwrap_or_default();
             let message = format!("{}: {}{hint}", refusal.message, offences.summary(tally.differing));
-            Error::Refused(FileRejection { message, examples: offences.first().to_vec(), ..refusal })
+            Error::Refused(FileRejection { message, offences: Box::new(offences), ..refusal })
         }
         error => error,
     }

@@ -1,12 +1,11 @@
 //! One streaming pass over one source file: parse, validate, hand to the sinks.
 //!
 //! A thread of its own parses and validates while the calling thread feeds the sinks, so that the work hides behind
-//! the database. Memory is bounded by the batches under way, whatever the size of the file.
+//! the database; a file that is read at once needs none. Memory is bounded by the batches under way, whatever the size of the file.
 
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::Scope;
+use std::sync::mpsc::{Receiver, sync_channel};
 
 use iotpipe_core::contract::Contract;
 use iotpipe_core::offences::Offences;
@@ -15,7 +14,7 @@ use iotpipe_core::reading::{Batch, Rule, Tally};
 use iotpipe_core::validate::{FileRejection, Layout, Validator};
 
 use super::batch_memory::{BatchMemory, Share};
-use super::read_ahead::{HashingReader, ReadAhead};
+use super::read_ahead::{HashingReader, PassedBytes, ReadAhead};
 use super::rejection_limit::{RejectionLimit, explain, refuse_when_too_many};
 use crate::error::Error;
 use crate::sink::Sink;
@@ -52,125 +51,189 @@ enum Message {
 /// # Errors
 /// [`Error::Refused`] when the file as a whole breaks the contract, [`Error::Changed`] when its bytes are not those that
 /// were discovered, and whatever a sink says. The sinks are finished only when all is well.
-pub fn run_pass(input: PassInput<'_>, contract: &Contract, sinks: &mut [&mut dyn Sink]) -> Result<Tally, Error> {
-    let (sender, receiver) = sync_channel(BATCHES_UNDER_WAY);
+pub fn run_pass(input: PassInput<'_>, contract: &Contract, sinks: &mut [&mut dyn Sink]) -> Result<Seen, Error> {
     let (expected, max_rejected_ratio) = (input.expected_sha256.to_owned(), input.max_rejected_ratio);
     let (share, path) = (input.memory.share(), input.path);
-    let mut seen = Seen::default();
-    let passed = std::thread::scope(|scope| {
-        let reader = scope.spawn(|| read(scope, input, contract, &sender_of(sender), &share));
-        let written = dispatch(receiver, sinks, &share, &mut seen, path);
-        let sha256 = match reader.join() {
-            Ok(result) => result,
-            Err(panic) => std::panic::resume_unwind(panic),
-        };
-        match (written, sha256) {
-            (Err(sink), _) => Err(sink),
-            (Ok(_), Err(reading)) => Err(reading),
-            (Ok(_), Ok(sha256)) if sha256 != expected => Err(Error::Changed),
-            (Ok(()), Ok(_)) => Ok(()),
-        }
-    });
-    let Seen { tally, offences } = seen;
-    let judged = passed.and_then(|()| refuse_when_too_many(max_rejected_ratio, &tally));
-    judged.map_err(|error| explain(error, contract, &offences, &tally))?;
+    let opened = open(input, contract)?;
+    let dispatch = Dispatch::to(sinks, &share, path);
+    // All of a small file is there already: a thread would cost more than it does.
+    let (written, sha256) = if opened.rows.at_end() {
+        pass_at_once(opened, dispatch, &share)
+    } else {
+        pass_side_by_side(opened, dispatch, &share)
+    };
+    let Seen { tally, offences } = written?;
+    let judged = match sha256 {
+        Ok(sha256) if sha256 != expected => Err(Error::Changed),
+        Ok(_) => refuse_when_too_many(max_rejected_ratio, &tally),
+        Err(reading) => Err(reading),
+    };
+    if let Err(error) = judged {
+        return Err(explain(error, contract, offences, &tally));
+    }
     for sink in sinks.iter_mut() {
         sink.finish()?;
     }
-    Ok(tally)
+    Ok(Seen { tally, offences })
 }
 
-fn sender_of(sender: SyncSender<Message>) -> impl Fn(Message) -> bool {
-    move |message| sender.send(message).is_ok()
+/// What the sinks made of the rows, and the hash of the bytes.
+type Passed = (Result<Seen, Error>, Result<String, Error>);
+
+fn pass_at_once(opened: OpenedFile<'_>, mut dispatch: Dispatch<'_, '_>, share: &Share<'_>) -> Passed {
+    let mut failure = None;
+    let mut send = |message| match dispatch.take(message) {
+        Ok(()) => true,
+        Err(e) => {
+            failure = Some(e);
+            false
+        }
+    };
+    let OpenedFile { rows, judging } = opened;
+    let sha256 = judging.finish(ReadAhead::Here(rows), &mut send, share);
+    match (failure, &sha256) {
+        (Some(sink), _) => (Err(sink), sha256),
+        (None, Err(_)) => (Ok(dispatch.seen), sha256),
+        (None, Ok(_)) => (dispatch.end(), sha256),
+    }
+}
+
+fn pass_side_by_side(opened: OpenedFile<'_>, mut dispatch: Dispatch<'_, '_>, share: &Share<'_>) -> Passed {
+    let (sender, receiver) = sync_channel(BATCHES_UNDER_WAY);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(move || {
+            let OpenedFile { rows, judging } = opened;
+            judging.finish(ReadAhead::begin(scope, rows), &mut |message| sender.send(message).is_ok(), share)
+        });
+        let written = dispatch.take_all(receiver).and_then(|()| dispatch.end());
+        match reader.join() {
+            Ok(sha256) => (written, sha256),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
 }
 
 /// What came by on its way to the sinks.
-#[derive(Default)]
-struct Seen {
-    tally: Tally,
-    offences: Offences,
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// How many rows, and where they went.
+    pub tally: Tally,
+    /// What was set aside.
+    pub offences: Offences,
 }
 
 /// Hands each batch to the sinks, one batch late: while the database works on one, the next is prepared.
-fn dispatch(
-    receiver: Receiver<Message>,
-    sinks: &mut [&mut dyn Sink],
-    share: &Share<'_>,
-    seen: &mut Seen,
-    path: &str,
-) -> Result<(), Error> {
-    let mut devices: Vec<String> = Vec::new();
-    let mut write = |mut batch: Batch, devices: &[String], sinks: &mut [&mut dyn Sink]| {
-        for sink in sinks {
-            sink.write(&mut batch, devices)?;
-        }
-        seen.tally.count(&batch);
-        seen.offences.add(&batch);
-        share.learn(&batch, devices.len());
-        share.give_back(batch);
-        Ok::<(), Error>(())
-    };
-    let mut prepared: Option<Batch> = None;
-    for message in receiver {
+struct Dispatch<'a, 's> {
+    sinks: &'a mut [&'s mut dyn Sink],
+    share: &'a Share<'a>,
+    devices: Vec<String>,
+    prepared: Option<Batch>,
+    seen: Seen,
+    path: &'a str,
+}
+
+impl<'a, 's> Dispatch<'a, 's> {
+    fn to(sinks: &'a mut [&'s mut dyn Sink], share: &'a Share<'a>, path: &'a str) -> Self {
+        Dispatch { sinks, share, devices: Vec::new(), prepared: None, seen: Seen::default(), path }
+    }
+
+    /// The messages end with their sender; so do they with the first that a sink fails on.
+    fn take_all(&mut self, messages: Receiver<Message>) -> Result<(), Error> {
+        messages.into_iter().try_for_each(|message| self.take(message))
+    }
+
+    fn take(&mut self, message: Message) -> Result<(), Error> {
         match message {
-            Message::Header(header) => sinks.iter_mut().try_for_each(|sink| sink.begin(&header))?,
+            Message::Header(header) => self.sinks.iter_mut().try_for_each(|sink| sink.begin(&header)),
             Message::Batch(mut batch) => {
-                batch.remarks.drain(..).for_each(|remark| tracing::warn!(file = path, "{remark}"));
-                devices.append(&mut batch.new_devices);
-                sinks.iter_mut().try_for_each(|sink| sink.prepare(&batch, &devices))?;
-                if let Some(earlier) = prepared.replace(batch) {
-                    write(earlier, &devices, sinks)?;
-                }
+                batch.remarks.drain(..).for_each(|remark| tracing::warn!(file = self.path, "{remark}"));
+                self.devices.append(&mut batch.new_devices);
+                self.sinks.iter_mut().try_for_each(|sink| sink.prepare(&batch, &self.devices))?;
+                self.prepared.replace(batch).map_or(Ok(()), |earlier| self.write(earlier))
             }
         }
     }
-    match prepared {
-        Some(last) => write(last, &devices, sinks),
-        None => Ok(()),
+
+    fn end(mut self) -> Result<Seen, Error> {
+        if let Some(last) = self.prepared.take() {
+            self.write(last)?;
+        }
+        Ok(self.seen)
+    }
+
+    fn write(&mut self, mut batch: Batch) -> Result<(), Error> {
+        for sink in self.sinks.iter_mut() {
+            sink.write(&mut batch, &self.devices)?;
+        }
+        self.seen.tally.count(&batch);
+        self.seen.offences.add(&batch);
+        self.share.learn(&batch, self.devices.len());
+        self.share.give_back(batch);
+        Ok(())
     }
 }
 
-/// Judges to the end of the file; gives the hash of its bytes.
-fn read<'scope>(
-    scope: &'scope Scope<'scope, '_>,
-    input: PassInput<'scope>,
-    contract: &Contract,
-    send: &dyn Fn(Message) -> bool,
-    share: &Share<'_>,
-) -> Result<String, Error> {
+/// A file whose header fits the contract.
+struct OpenedFile<'a> {
+    rows: RowReader<Box<dyn Read + Send + 'a>>,
+    judging: Judging<'a>,
+}
+
+/// What it takes to judge the rows behind the header.
+struct Judging<'a> {
+    header: Header,
+    validator: Validator<'a>,
+    passed: PassedBytes,
+    max_rejected_ratio: f64,
+    stop: &'a AtomicBool,
+}
+
+fn open<'a>(input: PassInput<'a>, contract: &'a Contract) -> Result<OpenedFile<'a>, Error> {
     let (stored, passed) = HashingReader::over(input.reader);
     let plain = decompressed(stored).map_err(unreadable)?;
     let mut rows = RowReader::new(plain, &contract.csv);
     let header = header_of(&mut rows, contract)?;
     let layout = Layout::bind(contract, &header.names, input.path).map_err(Error::Refused)?;
-    let mut validator = Validator::new(contract, layout, input.path, input.discovered_at);
-    let mut batch = share.first_batch();
-    batch.skipped = header.skipped;
-    let mut listening = send(Message::Header(Box::new(header)));
-    let mut limit = RejectionLimit::new(input.max_rejected_ratio);
-    let mut blocks = ReadAhead::begin(scope, rows);
-    while listening && let Some(block) = blocks.next_block().map_err(unreadable)? {
-        for row in block.rows() {
-            let rejections = batch.rejections.len();
-            validator.judge(&row, &mut batch);
-            limit.check(&row, batch.rejections.get(rejections).map(|rejection| rejection.verdict))?;
-            if batch.weight() >= share.bytes() {
-                if input.stop.load(Ordering::Relaxed) {
-                    return Err(Error::Stopped);
+    let validator = Validator::new(contract, layout, input.path, input.discovered_at);
+    let PassInput { max_rejected_ratio, stop, .. } = input;
+    Ok(OpenedFile { rows, judging: Judging { header, validator, passed, max_rejected_ratio, stop } })
+}
+
+impl Judging<'_> {
+    /// Judges to the end of the file, or until `send` says that nobody listens; gives the hash of its bytes.
+    fn finish(
+        mut self,
+        mut blocks: ReadAhead<impl Read + Send>,
+        send: &mut dyn FnMut(Message) -> bool,
+        share: &Share<'_>,
+    ) -> Result<String, Error> {
+        let mut batch = share.first_batch();
+        batch.skipped = self.header.skipped;
+        let mut listening = send(Message::Header(Box::new(self.header)));
+        let mut limit = RejectionLimit::new(self.max_rejected_ratio);
+        while listening && let Some(block) = blocks.next_block().map_err(unreadable)? {
+            for row in block.rows() {
+                let rejections = batch.rejections.len();
+                self.validator.judge(&row, &mut batch);
+                limit.check(&row, batch.rejections.get(rejections).map(|rejection| rejection.verdict))?;
+                if batch.weight() >= share.bytes() {
+                    if self.stop.load(Ordering::Relaxed) {
+                        return Err(Error::Stopped);
+                    }
+                    listening = send(Message::Batch(std::mem::take(&mut batch)));
+                    if !listening {
+                        break;
+                    }
+                    // Not before the batch is taken over: by then the sinks have given one back.
+                    batch = share.empty_batch();
                 }
-                listening = send(Message::Batch(std::mem::take(&mut batch)));
-                if !listening {
-                    break;
-                }
-                // Not before the batch is taken over: by then the sinks have given one back.
-                batch = share.empty_batch();
             }
+            batch.skipped += block.skipped();
+            blocks.give_back(block);
         }
-        batch.skipped += block.skipped();
-        blocks.give_back(block);
+        send(Message::Batch(batch));
+        Ok(self.passed.sha256())
     }
-    send(Message::Batch(batch));
-    Ok(passed.sha256())
 }
 
 fn header_of(rows: &mut RowReader<impl Read>, contract: &Contract) -> Result<Header, Error> {

@@ -57,7 +57,7 @@ pub struct Discovery {
 /// # Errors
 /// When the folder itself can't be listed.
 pub fn discover(data: &Path, pattern: &glob::Pattern) -> io::Result<Discovery> {
-    let mut found = Discovery::default();
+    let (mut found, mut unmatched) = (Discovery::default(), Vec::new());
     let hidden = |e: &walkdir::DirEntry| {
         let name = e.file_name().as_encoded_bytes();
         e.depth() > 0 && name.starts_with(b".") && (e.file_type().is_dir() || !name.starts_with(b".iotpipe-"))
@@ -77,7 +77,13 @@ pub fn discover(data: &Path, pattern: &glob::Pattern) -> io::Result<Discovery> {
             found.strays.push(stray);
             continue;
         }
-        if entry.depth() == 0 || !taken(relative, pattern) {
+        if entry.depth() == 0 {
+            continue;
+        }
+        if !taken(relative, pattern) {
+            if entry.file_type().is_file() && !is_under_way(relative) {
+                unmatched.push(relative.to_owned());
+            }
             continue;
         }
         if entry.file_type().is_symlink() {
@@ -96,7 +102,21 @@ pub fn discover(data: &Path, pattern: &glob::Pattern) -> io::Result<Discovery> {
             found.problems.push(format!("{relative:?} has a name that is not UTF-8: left where it is; rename it"));
         }
     }
+    found.remarks.extend(unmatched_remark(&unmatched));
     Ok(found)
+}
+
+/// Names files that the pattern does not take: it may be the pattern that is wrong.
+fn unmatched_remark(unmatched: &[PathBuf]) -> Option<String> {
+    let packed =
+        |path: &&PathBuf| path.extension().is_some_and(|e| ["zip", "bz2", "xz", "7z", "lz4"].iter().any(|p| e == *p));
+    let example = unmatched.first()?;
+    let (files, verb) = if unmatched.len() == 1 { ("file", "does") } else { ("files", "do") };
+    let hint = unmatched
+        .iter()
+        .find(packed)
+        .map_or_else(String::new, |path| format!("; {path:?} must be unpacked: only gzip and zstd are read"));
+    Some(format!("{} {files} {verb} not match source.pattern, for example {example:?}{hint}", unmatched.len()))
 }
 
 fn stray(entry: &walkdir::DirEntry, relative: &Path) -> Option<StrayFile> {
@@ -112,9 +132,12 @@ fn taken(relative: &Path, pattern: &glob::Pattern) -> bool {
         require_literal_separator: true,
         require_literal_leading_dot: false,
     };
+    !is_under_way(relative) && pattern.matches_with(&relative.to_string_lossy(), options)
+}
+
+fn is_under_way(relative: &Path) -> bool {
     let name = relative.file_name().unwrap_or_default().to_string_lossy();
-    let under_way = [".tmp", ".part", "~"].iter().any(|ending| name.ends_with(ending));
-    !name.starts_with('.') && !under_way && pattern.matches_with(&relative.to_string_lossy(), options)
+    name.starts_with('.') || [".tmp", ".part", "~"].iter().any(|ending| name.ends_with(ending))
 }
 
 #[cfg(test)]

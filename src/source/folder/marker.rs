@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use super::place::rename_without_overwriting;
+use super::filesystem::rename_without_overwriting;
 
 /// Its name.
 pub const MARKER: &str = ".iotpipe";

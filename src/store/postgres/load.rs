@@ -2,9 +2,11 @@
 
 use std::collections::VecDeque;
 
+use futures_util::TryStreamExt;
 use iotpipe_core::aggregate::Aggregates;
 use iotpipe_core::contract::Contract;
 use iotpipe_core::reading::{Batch, Reading};
+use sea_orm::Statement;
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::Postgres;
 
@@ -13,6 +15,7 @@ use super::binary_copy::{HEADER, TRAILER, encode_row, row_bytes};
 use super::connection;
 use super::copy_stream::{CopyStream, is_conflict};
 use super::devices::{self, Devices};
+use super::prepared_statements::PreparedStatements;
 use super::rows::{find_stored, values_of};
 use crate::store::connection::Store;
 use crate::store::duplicate::{Earlier, set_aside};
@@ -35,6 +38,8 @@ pub(in crate::store) struct PostgresLoad<'a> {
     devices: Devices,
     /// Statements that need no answer: they travel with the next one that does.
     unsent: String,
+    /// From the second file on: a transaction of one pays for no statement twice.
+    prepared_statements: Option<PreparedStatements>,
     file_id: i64,
     file_open: bool,
     loaded: Vec<i64>,
@@ -66,6 +71,7 @@ impl<'a> PostgresLoad<'a> {
             prepared: VecDeque::new(),
             devices: Devices::default(),
             unsent: String::new(),
+            prepared_statements: None,
             file_id: 0,
             file_open: false,
             loaded: Vec::new(),
@@ -119,14 +125,28 @@ impl<'a> PostgresLoad<'a> {
         self.store.wait(work(transaction))
     }
 
-    /// Sends what is unsent, and `statement`, in one message.
-    fn send(&mut self, statement: &str) -> Result<(), StoreError> {
+    /// Sends what is unsent, and `statement`, in one message; says how many rows the last of them changed.
+    fn send(&mut self, statement: &str) -> Result<u64, StoreError> {
         self.unsent.push_str(statement);
         if self.unsent.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
         let text = AssertSqlSafe(std::mem::take(&mut self.unsent));
-        self.ask(async |transaction| sqlx::raw_sql(text).execute(&mut **transaction).await.map(|_| ()))
+        self.ask(async |transaction| {
+            let mut results = sqlx::raw_sql(text).execute_many(&mut **transaction);
+            let mut changed = 0;
+            while let Some(result) = results.try_next().await? {
+                changed = result.rows_affected();
+            }
+            Ok(changed)
+        })
+    }
+
+    fn text_of(&mut self, statement: &Statement) -> String {
+        match &mut self.prepared_statements {
+            Some(prepared) => prepared.execute(statement),
+            None => statement.to_string(),
+        }
     }
 
     fn encode(&mut self, batch: &Batch, order: &[usize]) -> Vec<u8> {
@@ -214,8 +234,13 @@ impl LoadTransaction for PostgresLoad<'_> {
         self.register(devices)?;
         self.aggregated = true;
         let (file_id, ids) = (self.file_id, self.devices.ids().to_vec());
-        match aggregates::as_text(file_id, aggregates, |device| ids[device as usize]) {
-            Some(statements) => self.unsent.push_str(&statements),
+        match aggregates::as_statements(file_id, aggregates, |device| ids[device as usize]) {
+            Some(statements) => {
+                for statement in &statements {
+                    let text = self.text_of(statement);
+                    self.unsent.push_str(&(text + ";"));
+                }
+            }
             None => {
                 self.send("")?;
                 self.ask(async |transaction| {
@@ -226,12 +251,14 @@ impl LoadTransaction for PostgresLoad<'_> {
         Ok(())
     }
 
-    fn close_file(&mut self, transition: &str, loaded: bool) -> Result<(), StoreError> {
-        self.send("")?;
-        let statement = AssertSqlSafe(transition.to_owned());
-        let changed = self.ask(async |transaction| sqlx::raw_sql(statement).execute(&mut **transaction).await)?;
-        if changed.rows_affected() != 1 {
+    fn close_file(&mut self, transition: &Statement, loaded: bool) -> Result<(), StoreError> {
+        let text = self.text_of(transition);
+        if self.send(&text)? != 1 {
             return Err(StoreError::ClaimLost);
+        }
+        if self.prepared_statements.is_none() {
+            let prepared = self.ask(async |transaction| PreparedStatements::of(transaction).await)?;
+            self.prepared_statements = Some(prepared);
         }
         if loaded {
             self.loaded.push(self.file_id);
@@ -243,7 +270,7 @@ impl LoadTransaction for PostgresLoad<'_> {
     }
 
     fn execute(&mut self, statement: &str) -> Result<(), StoreError> {
-        self.send(statement)
+        self.send(statement).map(|_| ())
     }
 
     fn drop_file(&mut self) -> Result<(), StoreError> {
@@ -252,7 +279,9 @@ impl LoadTransaction for PostgresLoad<'_> {
         }
         self.stream.abandon();
         self.prepared.clear();
-        self.send("ROLLBACK TO SAVEPOINT file; RELEASE SAVEPOINT file")
+        // What was to be prepared may not have been sent.
+        self.prepared_statements = None;
+        self.send("ROLLBACK TO SAVEPOINT file; RELEASE SAVEPOINT file").map(|_| ())
     }
 
     fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
@@ -295,7 +324,13 @@ impl PostgresLoad<'_> {
     fn repeat(&self, batch: &Batch, index: usize, first: usize) -> Earlier {
         let (later, earlier) = (values_of(batch, index, self.contract), values_of(batch, first, self.contract));
         let differing = (0..later.len()).filter(|&i| later[i] != earlier[i]).collect();
-        Earlier { file_id: self.file_id, file: None, line: batch.readings[first].position.line as i64, differing }
+        Earlier {
+            file_id: self.file_id,
+            file: None,
+            line: batch.readings[first].position.line as i64,
+            lines: None,
+            differing,
+        }
     }
 }
 

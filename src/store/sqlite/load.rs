@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use rusqlite::{CachedStatement, Connection, params};
+use rusqlite::{CachedStatement, Connection, params, params_from_iter};
+use sea_orm::Statement;
 
 use super::connection;
-use super::rows::{Bound, StoredRows, value_ref};
+use super::rows::{Bound, StoredRows, bound, value_ref};
 use crate::store::duplicate::{Earlier, set_aside};
 use crate::store::error::StoreError;
 use crate::store::rollup::roll_up;
@@ -130,8 +131,13 @@ impl LoadTransaction for SqliteLoad<'_> {
             .map_err(|e| StoreError::classify(&self.place, e))
     }
 
-    fn close_file(&mut self, transition: &str, loaded: bool) -> Result<(), StoreError> {
-        let changed = self.connection.execute(transition, []).map_err(|e| StoreError::classify(&self.place, e))?;
+    fn close_file(&mut self, transition: &Statement, loaded: bool) -> Result<(), StoreError> {
+        let values = transition.values.iter().flat_map(|values| values.0.iter().map(bound));
+        let changed = self
+            .connection
+            .prepare_cached(&transition.sql)
+            .and_then(|mut statement| statement.execute(params_from_iter(values)))
+            .map_err(|e| StoreError::classify(&self.place, e))?;
         if changed != 1 {
             return Err(StoreError::ClaimLost);
         }
@@ -176,7 +182,7 @@ pub(super) fn insert_aggregates(
     aggregates: &Aggregates,
     id_of: impl Fn(u32) -> i64,
 ) -> rusqlite::Result<()> {
-    connection.execute("DELETE FROM file_aggregates WHERE file_id = ?", [file_id])?;
+    connection.prepare_cached("DELETE FROM file_aggregates WHERE file_id = ?")?.execute([file_id])?;
     let mut insert = connection.prepare_cached(
         "INSERT INTO file_aggregates (file_id, device_id, sensor, window_start, count, min, max, mean, m2)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
