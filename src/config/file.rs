@@ -4,6 +4,7 @@ use iotpipe_core::contract::declaration::{AggregateTable, ContractTable, CsvTabl
 use serde::Deserialize;
 
 #[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct ConfigFile {
     pub paths: PathsFile,
@@ -15,6 +16,7 @@ pub(super) struct ConfigFile {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct PathsFile {
     pub data: String,
@@ -31,6 +33,7 @@ impl Default for PathsFile {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct SourceFile {
     pub pattern: String,
@@ -45,6 +48,7 @@ impl Default for SourceFile {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct DatabaseFile {
     pub url: String,

@@ -1,5 +1,7 @@
 //! Flags, environment and `iotpipe.toml` become one checked [`Config`]; nobody else reads any of them.
 
+#[cfg(test)]
+mod documents;
 mod file;
 
 use std::path::{Path, PathBuf};

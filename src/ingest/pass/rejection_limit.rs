@@ -50,7 +50,7 @@ fn hint(contract: &Contract, offences: &Offences, tally: &Tally) -> Option<&'sta
     } else if 2 * tally.differing > tally.faulty() && in_nanoseconds {
         Some("; timestamps are kept to the microsecond, so rows of one device that lie closer have the same key")
     } else if 2 * tally.differing > tally.faulty() {
-        Some("; does the file have one row per measurement? see contract.layout")
+        Some("; does the file have one row per measurement? a reading has one row, with a column per sensor")
     } else {
         None
     }

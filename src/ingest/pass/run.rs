@@ -90,7 +90,7 @@ fn pass_at_once(opened: OpenedFile<'_>, mut dispatch: Dispatch<'_, '_>, share: &
         }
     };
     let OpenedFile { rows, judging } = opened;
-    let sha256 = judging.finish(ReadAhead::Here(rows), &mut send, share);
+    let sha256 = judging.finish(ReadAhead::Here(Box::new(rows)), &mut send, share);
     match (failure, &sha256) {
         (Some(sink), _) => (Err(sink), sha256),
         (None, Err(_)) => (Ok(dispatch.seen), sha256),

@@ -39,7 +39,7 @@ fn counts_and_first_rows(db: Db) {
             Case::new("03", &one_value, "long.csv", &long).showing("metric, value").refuses(
                 "long.csv",
                 "too_many_rejected",
-                &["duplicate_key that differ (8)", "contract.layout"],
+                &["duplicate_key that differ (8)", "one row per measurement"],
             ),
         ],
     );

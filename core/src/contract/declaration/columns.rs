@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// One, or a list.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum OneOrMany<T> {
     /// One.
@@ -24,6 +25,7 @@ impl<T> OneOrMany<T> {
 
 /// One column: a name, several spellings of it, or a pattern.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged, expecting = "a column's name, a list of its spellings, or { match = \"…\" }")]
 pub enum ColumnNames {
     /// Its name.
@@ -36,6 +38,7 @@ pub enum ColumnNames {
 
 /// One of the columns that a timestamp is joined of.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged, expecting = "a column's name or { match = \"…\" }")]
 pub enum TimestampColumn {
     /// Its name.
@@ -46,6 +49,7 @@ pub enum TimestampColumn {
 
 /// `{ match = "…" }`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Match {
     /// A regular expression over a column's name.
@@ -55,6 +59,7 @@ pub struct Match {
 
 /// Where the device comes from.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(
     untagged,
     expecting = "a column, { from_name = \"…(?<device>…)…\" }, { from_path = \"…(?<device>…)…\" } or { value = \"…\" }"
@@ -72,6 +77,7 @@ pub enum DeviceTable {
 
 /// `{ from_name = "…" }`.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct FromName {
     /// A regular expression with a group `device`.
@@ -80,6 +86,7 @@ pub struct FromName {
 
 /// `{ from_path = "…" }`.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct FromPath {
     /// A regular expression with a group `device`; folders are separated by `/`.
@@ -88,6 +95,7 @@ pub struct FromPath {
 
 /// `{ value = "…" }`.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Value {
     /// The name.

@@ -10,6 +10,7 @@ const NO_MINIMUM: &str = "0001-01-01";
 
 /// `[contract]`: the shape of a reading.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ContractTable {
     /// Where the time stands and how it is written.
@@ -49,6 +50,7 @@ impl Default for ContractTable {
 
 /// `timestamp = { … }`.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TimestampTable {
     /// Columns, joined by a space.
@@ -75,6 +77,7 @@ impl Default for TimestampTable {
 
 /// What a local time that exists twice means.
 #[derive(Debug, Default, Clone, Copy, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum AmbiguousName {
     /// The row is rejected.
@@ -88,6 +91,7 @@ pub enum AmbiguousName {
 
 /// What becomes of columns that the contract does not name.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ExtraColumnsName {
     /// They are left unread.

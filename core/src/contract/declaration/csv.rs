@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// `[csv]`: how the bytes of a file are cut into fields, and how numbers and nothing are written in them.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct CsvTable {
     /// What stands between two fields: one ASCII character, or `whitespace` for runs of spaces and tabs.
@@ -58,6 +59,7 @@ impl Default for CsvTable {
 
 /// What a last line without a line end is.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum FinalNewlineName {
     /// A row as any other.

@@ -18,6 +18,7 @@ pub use sensor::{SensorTable, SensorTypeName};
 
 /// The three tables that decide a verdict.
 #[derive(Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Declaration {
     /// How files are cut into fields.
@@ -30,6 +31,7 @@ pub struct Declaration {
 
 /// `[aggregate]`.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct AggregateTable {
     /// Length of a window.

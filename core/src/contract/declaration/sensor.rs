@@ -6,6 +6,7 @@ use super::columns::ColumnNames;
 
 /// One `[[contract.sensor]]`.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SensorTable {
     /// Database column.
@@ -48,6 +49,7 @@ fn is_false(on: &bool) -> bool {
 
 /// The type of a value.
 #[derive(Debug, Default, Clone, Copy, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SensorTypeName {
     /// 64-bit IEEE 754.

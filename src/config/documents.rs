@@ -1,0 +1,73 @@
+//! What is written about `iotpipe.toml` holds: its schema, its reference, and every example of it.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::Config;
+use super::file::ConfigFile;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn schema() -> Value {
+    schemars::schema_for!(ConfigFile).to_value()
+}
+
+#[test]
+fn the_schema_is_that_of_the_types() {
+    let path = root().join("docs/iotpipe.schema.json");
+    let written = serde_json::to_string_pretty(&schema()).unwrap() + "\n";
+    if std::env::var_os("SCHEMA_UPDATE").is_some() {
+        std::fs::write(&path, &written).unwrap();
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(found == written, "docs/iotpipe.schema.json is another: SCHEMA_UPDATE=1 cargo test --lib documents");
+}
+
+#[test]
+fn the_reference_names_every_key() {
+    let reference = std::fs::read_to_string(root().join("docs/contract.md")).unwrap();
+    let mut keys = BTreeSet::new();
+    collect_keys(&schema(), &mut keys);
+    assert!(keys.len() > 40, "the types are walked: {keys:?}");
+    let is_named = |key: &str| {
+        reference.contains(&format!("`{key}`"))
+            || reference.contains(&format!("{{ {key} = "))
+            || reference.contains(&format!("[{key}]"))
+    };
+    let missing: Vec<&String> = keys.iter().filter(|key| !is_named(key)).collect();
+    assert!(missing.is_empty(), "docs/contract.md leaves out {missing:?}");
+}
+
+fn collect_keys(schema: &Value, keys: &mut BTreeSet<String>) {
+    match schema {
+        Value::Object(map) => {
+            if let Some(Value::Object(properties)) = map.get("properties") {
+                keys.extend(properties.keys().cloned());
+            }
+            map.values().for_each(|value| collect_keys(value, keys));
+        }
+        Value::Array(values) => values.iter().for_each(|value| collect_keys(value, keys)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_example_is_read() {
+    let mut documents: Vec<PathBuf> = vec![root().join("README.md"), root().join("CHANGELOG.md")];
+    documents.extend(std::fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path()));
+    documents.retain(|path| path.extension().is_some_and(|extension| extension == "md"));
+    let mut read = 0;
+    for path in documents {
+        let text = std::fs::read_to_string(&path).unwrap();
+        for example in text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()) {
+            let config = Config::from_text(example, None);
+            assert!(config.is_ok(), "{}: {}\n{example}", path.display(), config.unwrap_err());
+            read += 1;
+        }
+    }
+    assert!(read >= 5, "{read} examples");
+}
