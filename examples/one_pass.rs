@@ -12,7 +12,7 @@ use iotpipe::ingest::pass::{BatchMemory, PassInput, Seen, run_pass};
 use iotpipe::sink::{AggregateSink, Sink};
 use iotpipe::source::sha256_of;
 use iotpipe_core::contract::Contract;
-use iotpipe_core::parse::Header;
+use iotpipe_core::parse::{FileFormat, Header};
 use iotpipe_core::reading::{Batch, Tally};
 
 /// 2027-01-15 08:00 UTC: "now" is fixed, so that a file gets the same verdicts on every day.
@@ -46,6 +46,7 @@ pub fn one_pass(path: &Path) -> anyhow::Result<Tally> {
     let input = PassInput {
         reader: Box::new(File::open(path)?),
         path: &name,
+        format: FileFormat::Csv,
         discovered_at: DISCOVERED_AT,
         expected_sha256: &sha256_of(path)?,
         max_rejected_ratio: 1.0,

@@ -32,10 +32,12 @@ const ARROWS: &[(&str, &str)] = &[
     ("error", "store"),
     ("store", ""),
     ("failpoint", ""),
-    ("core/validate", "core/contract core/parse core/reading"),
+    ("core/validate", "core/contract core/parse core/offences core/printable core/reading"),
     ("core/aggregate", "core/contract core/reading"),
+    ("core/offences", "core/reading"),
+    ("core/parse", "core/contract"),
     ("core/contract", ""),
-    ("core/parse", ""),
+    ("core/printable", ""),
     ("core/reading", ""),
 ];
 

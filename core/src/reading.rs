@@ -30,6 +30,8 @@ pub enum Rule {
     UnterminatedLine,
     /// A device name with control characters.
     BadDevice,
+    /// A line that is no JSON object.
+    NotJson,
     /// File: a column of the contract is not in the header.
     MissingColumn,
     /// File: a column of the header is not in the contract, and the contract forbids that.
@@ -59,6 +61,7 @@ impl Rule {
             Rule::HeaderAgain => "header_again",
             Rule::UnterminatedLine => "unterminated_line",
             Rule::BadDevice => "bad_device",
+            Rule::NotJson => "not_json",
             Rule::MissingColumn => "missing_column",
             Rule::ExtraColumn => "extra_column",
             Rule::Unreadable => "unreadable",

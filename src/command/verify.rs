@@ -137,7 +137,13 @@ fn second_pass(
     let contract = &context.config.contract;
     let scratch = Scratch::new(&context.config.paths.quarantine, context.worker.id)?;
     let actual = context.quarantine_names(file);
-    let expected = QuarantineNames::new(scratch.folder(), &actual.stem, (file.id, file.claim_no), 0);
+    let expected = QuarantineNames::new(
+        scratch.folder(),
+        &actual.stem,
+        context.config.format_of(&file.source),
+        (file.id, file.claim_no),
+        0,
+    );
     let stored_aggregates = snapshot.aggregates_of(file.id)?;
     let mut quarantine = QuarantineSink::new(expected.clone());
     let mut aggregates = AggregateSink::new(contract);
@@ -146,6 +152,7 @@ fn second_pass(
     let input = PassInput {
         reader: Box::new(bar.wrap_read(File::open(&path).map_err(Error::source(&path))?)),
         path: file.judged_path(),
+        format: context.config.format_of(&file.source),
         discovered_at: file.discovered_at.timestamp_micros(),
         expected_sha256: &receipt.sha256,
         max_rejected_ratio: 1.0,

@@ -36,15 +36,25 @@ impl Default for PathsFile {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct SourceFile {
-    pub pattern: String,
+    pub pattern: Option<String>,
+    pub format: Option<FormatName>,
     pub settle: String,
     pub empty_after: String,
 }
 
 impl Default for SourceFile {
     fn default() -> Self {
-        Self { pattern: "**/*.csv*".into(), settle: "2s".into(), empty_after: "1h".into() }
+        Self { pattern: None, format: None, settle: "2s".into(), empty_after: "1h".into() }
     }
+}
+
+/// What all files are written in, whatever their names.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub(super) enum FormatName {
+    Csv,
+    Jsonl,
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,15 +1,16 @@
 //! Flags, environment and `iotpipe.toml` become one checked [`Config`]; nobody else reads any of them.
 
-#[cfg(test)]
-mod documents;
 mod file;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use file::ConfigFile;
+use file::{ConfigFile, FormatName};
 use iotpipe_core::contract::Contract;
 use iotpipe_core::contract::declaration::Declaration;
+use iotpipe_core::parse::FileFormat;
 
 /// The commented file that `init` writes; it says what the built-in defaults say.
 pub const TEMPLATE: &str = include_str!("template.toml");
@@ -21,6 +22,8 @@ pub struct Config {
     pub paths: Paths,
     /// Glob below `paths.data`.
     pub pattern: glob::Pattern,
+    /// What all files are written in; `None` where their names tell.
+    pub format: Option<FileFormat>,
     /// How long a file must have been still before it is taken.
     pub settle: Duration,
     /// How long a file of no bytes is waited for.
@@ -69,15 +72,27 @@ impl Config {
         Self::from_text(&text, database_url).map_err(|message| ConfigError { place, message })
     }
 
+    /// What the file `name` is written in.
+    pub fn format_of(&self, name: &str) -> FileFormat {
+        self.format.unwrap_or_else(|| FileFormat::of(name))
+    }
+
     /// As [`Config::resolve`], from the text of a file.
     ///
     /// # Errors
     /// Says what is wrong, where it can with line and key.
     pub fn from_text(text: &str, database_url: Option<String>) -> Result<Config, String> {
         let file: ConfigFile = toml::from_str(text).map_err(|e| e.to_string())?;
+        let format = file.source.format.map(|name| match name {
+            FormatName::Csv => FileFormat::Csv,
+            FormatName::Jsonl => FileFormat::JsonLines,
+        });
+        let by_format = if format == Some(FileFormat::JsonLines) { "**/*.jsonl*" } else { "**/*.csv*" };
+        let pattern = file.source.pattern.as_deref().unwrap_or(by_format);
         let declaration = Declaration { csv: file.csv, contract: file.contract, aggregate: file.aggregate };
         Ok(Config {
-            pattern: glob::Pattern::new(&file.source.pattern).map_err(|e| format!("source.pattern: {e}"))?,
+            pattern: glob::Pattern::new(pattern).map_err(|e| format!("source.pattern: {e}"))?,
+            format,
             settle: duration("source.settle", &file.source.settle)?,
             empty_after: duration("source.empty_after", &file.source.empty_after)?,
             database_url: database_url.unwrap_or(file.database.url),
@@ -95,24 +110,4 @@ impl Config {
 
 fn duration(key: &str, text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|e| format!("{key} = \"{text}\": {e} (write it as 500ms, 2s, 1h, 1d)"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_template_says_what_the_defaults_say() {
-        let built_in = Config::from_text("", None).unwrap();
-        let template = Config::from_text(TEMPLATE, None).unwrap();
-        assert_eq!(built_in.contract.hash, template.contract.hash);
-        assert_eq!(built_in.database_url, template.database_url);
-        assert_eq!((built_in.settle, built_in.empty_after), (template.settle, template.empty_after));
-    }
-
-    #[test]
-    fn an_unknown_key_is_named_with_its_line() {
-        let error = Config::from_text("[contract]\nmax_rejectd_ratio = 0.5\n", None).unwrap_err();
-        assert!(error.contains("line 2") && error.contains("max_rejectd_ratio"), "{error}");
-    }
 }

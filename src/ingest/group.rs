@@ -197,6 +197,7 @@ impl<'f> Group<'_, 'f> {
         let input = PassInput {
             reader: Box::new(bar.wrap_read(&held.file)),
             path: file.judged_path(),
+            format: self.context.config.format_of(&file.source),
             discovered_at: file.discovered_at.timestamp_micros(),
             expected_sha256: file.sha256.as_deref().unwrap_or_default(),
             max_rejected_ratio: self.context.max_rejected_ratio(file),

@@ -11,7 +11,7 @@ use crate::failpoint;
 use crate::source::{durable_rename, unfinished_name};
 use crate::store::StoreError;
 use iotpipe_core::offences::Offence;
-use iotpipe_core::parse::{FileEncoding, Header};
+use iotpipe_core::parse::{FileEncoding, FileFormat, Header};
 use iotpipe_core::reading::{Batch, Rejection, Verdict};
 use iotpipe_core::validate::FileRejection;
 
@@ -20,7 +20,7 @@ use iotpipe_core::validate::FileRejection;
 pub struct QuarantineNames {
     /// What both names begin with, as the manifest records it.
     pub stem: String,
-    /// `<stem>.rejected.csv`.
+    /// `<stem>.rejected.csv`, or `.jsonl`.
     pub rejected: PathBuf,
     /// `<stem>.reasons.csv`.
     pub reasons: PathBuf,
@@ -31,12 +31,15 @@ pub struct QuarantineNames {
 }
 
 impl QuarantineNames {
-    /// Below `folder`, with names that begin with `stem`, written by an entry (identity, claim) before which
+    /// Below `folder`, with names that begin with `stem`, for rows of this format, written by an entry (identity, claim) before which
     /// `earlier` claims ended without a word.
-    pub fn new(folder: &Path, stem: &str, (id, claim_no): (i64, i64), earlier: i64) -> Self {
+    pub fn new(folder: &Path, stem: &str, format: FileFormat, (id, claim_no): (i64, i64), earlier: i64) -> Self {
         Self {
             stem: stem.to_owned(),
-            rejected: folder.join(format!("{stem}.rejected.csv")),
+            rejected: folder.join(match format {
+                FileFormat::Csv => format!("{stem}.rejected.csv"),
+                FileFormat::JsonLines => format!("{stem}.rejected.jsonl"),
+            }),
             reasons: folder.join(format!("{stem}.reasons.csv")),
             owner: (id, claim_no),
             earlier,

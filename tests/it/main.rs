@@ -24,6 +24,7 @@ mod formats;
 mod help;
 mod hostile;
 mod isolation;
+mod json_lines;
 mod lifecycle;
 mod own_names;
 #[cfg(feature = "failpoints")]

@@ -3,7 +3,6 @@
 use std::ops::Range;
 
 use super::line_end::{Here, LineEnds, without_cr};
-use super::loose;
 use crate::contract::Delimiter;
 
 /// Longest row in bytes; also how far an open quote is followed.
@@ -32,6 +31,11 @@ const UNESCAPED: u32 = 1 << 31;
 impl Place {
     pub(super) fn plain(start: usize, end: usize) -> Self {
         Self { start: start as u32, end: end as u32 }
+    }
+
+    /// The same, so many bytes further.
+    pub(super) fn behind(self, bytes: usize) -> Self {
+        Self::plain(self.start as usize + bytes, self.end as usize + bytes)
     }
 
     fn unescaped(start: usize, end: usize) -> Self {
@@ -81,6 +85,12 @@ pub(super) struct FieldIndex {
     surplus: bool,
 }
 
+/// How much there was of other rows when one began.
+pub(super) struct RowStart {
+    places: usize,
+    unescaped: usize,
+}
+
 /// How a file's rows are cut.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Dialect {
@@ -102,6 +112,8 @@ pub(super) enum Split {
     /// A quoted field with text behind its closing quote, or open at the end of its line (of the file, where fields may
     /// hold line ends); or more than [`MAX_ROW`] bytes.
     Malformed,
+    /// A line that ends before `end` and is no JSON object; the next begins at `next`.
+    NoObject { end: usize, next: usize },
     /// The row goes on behind the bytes.
     More,
 }
@@ -130,28 +142,23 @@ impl FieldIndex {
         self.unescaped.clear();
     }
 
-    /// Adds the fields of the row that begins at `start` in `bytes`, which are the last of the file when `last`. None are
-    /// added where there is no row, or an empty one.
-    pub(super) fn split(&mut self, bytes: &[u8], start: usize, dialect: &Dialect, last: bool) -> Split {
-        let (places, unescaped) = (self.places.len(), self.unescaped.len());
+    /// Forgets what is known of the row before, of which `width` fields and one more may have been kept; gives what tells
+    /// where the next one begins.
+    pub(super) fn begin_row(&mut self, width: usize) -> RowStart {
         (self.counted, self.surplus) = (0, false);
-        self.most = places.saturating_add(dialect.width).saturating_add(1);
-        let split = match (dialect.delimiter, dialect.line_ends) {
-            (Delimiter::Byte(delimiter), LineEnds::Lf) => self.row(bytes, start, delimiter, dialect.multiline, last),
-            _ => loose::row(self, bytes, start, dialect, last),
-        };
-        let split = match split {
-            Split::Row { end, .. } if end - start > MAX_ROW => Split::Malformed,
-            split => split,
-        };
-        if !matches!(split, Split::Row { end, .. } if end > start) {
-            self.places.truncate(places);
-            self.unescaped.truncate(unescaped);
+        self.most = self.places.len().saturating_add(width).saturating_add(1);
+        RowStart { places: self.places.len(), unescaped: self.unescaped.len() }
+    }
+
+    /// Takes the fields back that were added since, unless a row of some bytes was found.
+    pub(super) fn end_row(&mut self, from: RowStart, is_row: bool, width: usize) {
+        if !is_row {
+            self.places.truncate(from.places);
+            self.unescaped.truncate(from.unescaped);
             self.counted = 0;
-        } else if self.counted > dialect.width {
-            self.drop_surplus(places + dialect.width, dialect.width);
+        } else if self.counted > width {
+            self.drop_surplus(from.places + width, width);
         }
-        split
     }
 
     /// Empty fields behind those of the header are no fields: a delimiter ends each line, or a spreadsheet filled it up.
@@ -173,6 +180,11 @@ impl FieldIndex {
         }
     }
 
+    /// Begins a row of so many fields, all of which are kept.
+    pub(super) fn begin(&mut self, fields: usize) {
+        (self.counted, self.surplus, self.most) = (0, false, self.places.len() + fields);
+    }
+
     /// Adds a field whose doubled quotes are undone.
     pub(super) fn add_unescaped(&mut self, content: &[u8]) {
         let start = self.unescaped.len();
@@ -180,7 +192,8 @@ impl FieldIndex {
         self.add(Place::unescaped(start, self.unescaped.len()));
     }
 
-    fn row(&mut self, bytes: &[u8], start: usize, delimiter: u8, multiline: bool, last: bool) -> Split {
+    /// Cuts the row that begins at `start` in `bytes`, which are the last of the file when `last`.
+    pub(super) fn row(&mut self, bytes: &[u8], start: usize, delimiter: u8, multiline: bool, last: bool) -> Split {
         let (mut at, mut lines) = (start, 1);
         loop {
             let end = match bytes.get(at) {

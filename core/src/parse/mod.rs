@@ -6,17 +6,21 @@
 
 mod block;
 mod fields;
+mod json;
 mod line_end;
 mod loose;
 mod prologue;
 mod reader;
 mod row;
+mod split;
 #[cfg(test)]
 mod tests;
 mod text;
 
 pub use block::RowBlock;
 pub use fields::{Fields, MAX_ROW};
+pub use json::FileFormat;
+pub(crate) use json::no_object;
 pub use reader::RowReader;
 pub use row::{Header, Problem, RawRow};
 pub use text::FileEncoding;

@@ -21,6 +21,16 @@ impl<R: Read> RowReader<R> {
     /// Those of the reader.
     pub fn header(&mut self, csv: &CsvFormat) -> io::Result<Option<Header>> {
         self.begin()?;
+        if let Some(json) = &self.json {
+            let is_empty = self.at_end && self.start == self.end;
+            let header = Header {
+                names: json.names(),
+                line_end: self.line_end.clone().unwrap_or_default(),
+                encoding: self.encoding(),
+                ..Header::default()
+            };
+            return Ok((!is_empty).then_some(header));
+        }
         let mut header = Header { line_end: self.line_end.clone().unwrap_or_default(), ..Header::default() };
         for _ in 0..csv.skip_lines {
             if !self.skip_line(&mut header)? {

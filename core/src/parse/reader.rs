@@ -4,16 +4,20 @@ use std::io::{self, Read};
 
 use super::block::{BLOCK_BYTES, RowBlock, RowPlace};
 use super::fields::{Dialect, MAX_ROW, Split};
+use super::json::JsonFields;
 use super::line_end::{LineEnd, LineEnds};
 use super::row::Problem;
+use super::split::split;
 use super::text::{FileEncoding, TextReader};
-use crate::contract::CsvFormat;
+use crate::contract::{Contract, CsvFormat};
 
 /// Cuts a file into rows, in memory that does not depend on the file.
 pub struct RowReader<R> {
     pub(super) reader: TextReader<R>,
     pub(super) dialect: Dialect,
     pub(super) comment: Option<Vec<u8>>,
+    /// What is looked for where each line is a JSON object.
+    pub(super) json: Option<JsonFields>,
     final_newline_required: bool,
     block_bytes: usize,
     /// The rows that are being cut, and the bytes behind them.
@@ -51,6 +55,7 @@ impl<R: Read> RowReader<R> {
             reader: TextReader::new(reader, csv.encoding),
             dialect,
             comment: csv.comment.as_ref().map(|text| text.as_bytes().to_vec()),
+            json: None,
             final_newline_required: csv.final_newline_required,
             block_bytes: BLOCK_BYTES,
             block: RowBlock::default(),
@@ -62,6 +67,11 @@ impl<R: Read> RowReader<R> {
             overlong: false,
             in_comment: false,
         }
+    }
+
+    /// Reads a file of one JSON object per line: the fields of its rows are the values that `contract` names.
+    pub fn json_lines(reader: R, contract: &Contract) -> Self {
+        Self { json: Some(JsonFields::of(contract)), ..Self::new(reader, &contract.csv) }
     }
 
     /// With blocks of so many bytes, at least one: where they end must not change what the rows are.
@@ -123,7 +133,11 @@ impl<R: Read> RowReader<R> {
             }
             let bytes = &self.block.bytes[..self.end];
             let (from, line) = (self.start, self.line);
-            match self.block.index.split(bytes, from, &self.dialect, self.at_end) {
+            let found = match &self.json {
+                None => split(&mut self.block.index, bytes, from, &self.dialect, self.at_end),
+                Some(json) => json.split(&mut self.block.index, bytes, from, self.dialect.line_ends, self.at_end),
+            };
+            match found {
                 Split::Row { end, lines, next, closed } => {
                     (self.start, self.line) = (next, line + lines);
                     if end > from {
@@ -132,6 +146,11 @@ impl<R: Read> RowReader<R> {
                         return Cut::Row;
                     }
                     self.block.skipped += 1;
+                }
+                Split::NoObject { end, next } => {
+                    (self.start, self.line) = (next, line + 1);
+                    self.block.push(RowPlace::bad(line, from, end, Problem::NotJson, false));
+                    return Cut::Row;
                 }
                 Split::More if self.end - from <= MAX_ROW + 1 => return Cut::More,
                 // Either it is no row, or the limit is reached within one: its first physical line decides what it is.

@@ -10,6 +10,8 @@ pub enum Problem {
     UnclosedQuote,
     /// A physical line longer than [`MAX_ROW`](super::MAX_ROW).
     TooLong,
+    /// No JSON object, in a file of them.
+    NotJson,
     /// The end of the file ends it, where the contract asks for a line end.
     Unterminated,
 }

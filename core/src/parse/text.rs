@@ -91,7 +91,7 @@ impl<R: Read> TextReader<R> {
         }
     }
 
-    fn look(&mut self) -> io::Result<Text> {
+    fn recognize(&mut self) -> io::Result<Text> {
         let mut head = Vec::with_capacity(LONGEST_MARK);
         (&mut self.inner).take(LONGEST_MARK as u64).read_to_end(&mut head)?;
         let (encoding, marked) = match (Encoding::for_bom(&head), self.declared) {
@@ -116,7 +116,7 @@ impl<R: Read> TextReader<R> {
 impl<R: Read> Read for TextReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.text.is_none() {
-            self.text = Some(self.look()?);
+            self.text = Some(self.recognize()?);
         }
         match &mut self.text {
             Some(Text::Decoded(decoded)) => decoded.read(&mut self.inner, buffer),

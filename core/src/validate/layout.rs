@@ -37,6 +37,8 @@ pub struct Layout {
     pub(super) named: usize,
     pub(super) timestamp: Vec<usize>,
     pub(super) device: DeviceAt,
+    /// Whether rows are objects: none of them is a header, or blank.
+    pub(super) of_objects: bool,
     /// One per sensor; [`ABSENT`] where the file has no such column.
     pub(super) sensors: Vec<usize>,
 }
@@ -82,7 +84,7 @@ impl Layout {
             DeviceRule::FromPath(regex) => DeviceAt::Fixed(device_from("path", "from_path", regex, path)?),
         };
         let named = names.iter().rposition(|name| !name.is_empty()).map_or(0, |last| last + 1);
-        let layout = Layout { names, named, timestamp, device, sensors };
+        let layout = Layout { names, named, timestamp, device, of_objects: false, sensors };
         let extra = layout.extra_columns().next().filter(|_| contract.extra_columns == ExtraColumns::Reject);
         match extra.map(printable) {
             Some(name) => Err(FileRejection::new(
@@ -94,6 +96,11 @@ impl Layout {
             )),
             None => Ok(layout),
         }
+    }
+
+    /// The same for rows that are JSON objects, whose fields are the values that the contract names.
+    pub fn of_objects(self) -> Layout {
+        Layout { of_objects: true, ..self }
     }
 
     /// Names of the columns that the contract does not name.
@@ -113,6 +120,7 @@ impl Layout {
         Layout {
             names,
             named: self.named + 1,
+            of_objects: self.of_objects,
             timestamp: self.timestamp.iter().map(behind).collect(),
             device: match &self.device {
                 DeviceAt::Field(at) => DeviceAt::Field(at + 1),

@@ -10,12 +10,12 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 
 use crate::contract::{Contract, TimestampParser};
-use crate::parse::{Problem, RawRow};
+use crate::parse::{Problem, RawRow, no_object};
 use crate::printable::excerpt;
 use crate::reading::{Batch, Position, Reading, Reason, Rejection, Rule, Verdict};
 use layout::DeviceAt;
 pub use layout::{FileRejection, Layout, MAX_DEVICE_BYTES};
-use odd_rows::OddRow;
+use odd_rows::{OddRow, Surroundings};
 use value::{no_text, value};
 
 /// Judges the rows of one file, one after the other.
@@ -78,7 +78,13 @@ impl<'a> Validator<'a> {
     #[cold]
     fn look_again(&mut self, row: &RawRow<'_>, position: Position, mut reasons: Vec<Reason>, batch: &mut Batch) {
         let mut verdict = Verdict::Rejected;
-        match self.odd_row(row) {
+        let surroundings = Surroundings {
+            contract: self.contract,
+            layout: &self.layout,
+            path: &self.path,
+            header_fits: !self.devices.is_empty(),
+        };
+        match surroundings.odd_row(row) {
             Some(OddRow::Blank) => {
                 batch.bytes.truncate(position.start as usize);
                 batch.skipped += 1;
@@ -112,6 +118,7 @@ impl<'a> Validator<'a> {
                 let message = format!("a quoted field is not closed, or text follows its closing quote{hint}");
                 (Rule::UnclosedQuote, message)
             }
+            Some(Problem::NotJson) => (Rule::NotJson, no_object(row.bytes)),
             Some(Problem::TooLong) => (Rule::TooLong, "the line is longer than 1 MiB".to_owned()),
             Some(Problem::Unterminated) => (
                 Rule::UnterminatedLine,

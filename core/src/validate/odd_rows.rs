@@ -1,7 +1,7 @@
 //! Rows that are no readings, and no errors either.
 
-use super::Validator;
 use super::layout::Layout;
+use crate::contract::Contract;
 use crate::parse::{Fields, RawRow};
 
 /// What a row may be that is no reading.
@@ -14,10 +14,20 @@ pub(super) enum OddRow {
     BehindUnnamed(Layout),
 }
 
-impl Validator<'_> {
+/// What stands around a row.
+pub(super) struct Surroundings<'a> {
+    pub(super) contract: &'a Contract,
+    pub(super) layout: &'a Layout,
+    /// Of the file.
+    pub(super) path: &'a str,
+    /// Whether a row before it is a reading, which shows that the header fits.
+    pub(super) header_fits: bool,
+}
+
+impl Surroundings<'_> {
     /// What `row` is, which is no reading; `None` for a bad row.
     pub(super) fn odd_row(&self, row: &RawRow<'_>) -> Option<OddRow> {
-        if row.problem.is_some() {
+        if row.problem.is_some() || self.layout.of_objects {
             return None;
         }
         if is_blank(&row.fields) {
@@ -26,9 +36,8 @@ impl Validator<'_> {
         if let Some(layout) = self.header_in(&row.fields) {
             return Some(OddRow::Header(layout));
         }
-        // Only until a reading shows that the header fits.
         let is_wider = row.fields.len() == self.layout.names.len() + 1;
-        (is_wider && self.devices.is_empty()).then(|| OddRow::BehindUnnamed(self.layout.behind_unnamed()))
+        (is_wider && !self.header_fits).then(|| OddRow::BehindUnnamed(self.layout.behind_unnamed()))
     }
 
     /// The layout that the row gives when it is a header of this file's columns, in whatever order.
@@ -42,7 +51,7 @@ impl Validator<'_> {
         let mut expected: Vec<&[u8]> = self.layout.names.iter().map(|name| name.as_bytes()).collect();
         sorted.sort_unstable();
         expected.sort_unstable();
-        (sorted == expected).then(|| Layout::bind(self.contract, &names, &self.path).ok())?
+        (sorted == expected).then(|| Layout::bind(self.contract, &names, self.path).ok())?
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 
 use iotpipe_core::contract::Contract;
 use iotpipe_core::offences::Offences;
-use iotpipe_core::parse::{Header, Problem, RowReader};
+use iotpipe_core::parse::{FileFormat, Header, Problem, RowReader};
 use iotpipe_core::reading::{Batch, Rule, Tally};
 use iotpipe_core::validate::{FileRejection, Layout, Validator};
 
@@ -29,6 +29,8 @@ pub struct PassInput<'a> {
     pub reader: Box<dyn Read + Send + 'a>,
     /// Path below the folder of its source, for contracts that take the device from it.
     pub path: &'a str,
+    /// What it is written in.
+    pub format: FileFormat,
     /// "Now" for the contract, microseconds since 1970-01-01 UTC.
     pub discovered_at: i64,
     /// Hash (hex) of the bytes that were discovered.
@@ -191,9 +193,13 @@ struct Judging<'a> {
 fn open<'a>(input: PassInput<'a>, contract: &'a Contract) -> Result<OpenedFile<'a>, Error> {
     let (stored, passed) = HashingReader::over(input.reader);
     let plain = decompressed(stored).map_err(unreadable)?;
-    let mut rows = RowReader::new(plain, &contract.csv);
+    let mut rows = match input.format {
+        FileFormat::Csv => RowReader::new(plain, &contract.csv),
+        FileFormat::JsonLines => RowReader::json_lines(plain, contract),
+    };
     let header = header_of(&mut rows, contract)?;
     let layout = Layout::bind(contract, &header.names, input.path).map_err(Error::Refused)?;
+    let layout = if input.format == FileFormat::JsonLines { layout.of_objects() } else { layout };
     let validator = Validator::new(contract, layout, input.path, input.discovered_at);
     let PassInput { max_rejected_ratio, stop, .. } = input;
     Ok(OpenedFile { rows, judging: Judging { header, validator, passed, max_rejected_ratio, stop } })

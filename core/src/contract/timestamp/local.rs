@@ -3,7 +3,7 @@
 use jiff::civil;
 use jiff::tz::{AmbiguousOffset, TimeZone};
 
-use super::micros_of;
+use super::instant::micros_of;
 
 /// What to make of a local time that a clock change repeats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

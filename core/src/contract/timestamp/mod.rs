@@ -1,6 +1,7 @@
 //! Timestamps as CSV files write them, to the microsecond.
 
 mod excel;
+mod instant;
 mod local;
 mod pattern;
 #[cfg(test)]
@@ -10,6 +11,7 @@ mod unix;
 use jiff::tz::TimeZone;
 
 use super::number::Decimal;
+use instant::{is_second_59, leap_second, micros_of};
 pub use local::Ambiguous;
 use local::LocalTime;
 use pattern::Pattern;
@@ -108,9 +110,6 @@ impl TimestampFormat {
 const YEAR_1: i64 = -62_135_596_800_000_000;
 /// 10000-01-01 UTC.
 const YEAR_10000: i64 = 253_402_300_800_000_000;
-/// A minute, in microseconds.
-const MINUTE: i64 = 60_000_000;
-
 fn text(field: &[u8]) -> Result<&str, String> {
     std::str::from_utf8(field).map_err(|_| "not valid UTF-8".to_owned())
 }
@@ -125,30 +124,10 @@ fn rfc3339(field: &[u8]) -> Result<i64, String> {
     }
 }
 
-/// Whether the sixtieth second of a minute is named: what a leap second is read as, too.
-fn is_second_59(micros: i64) -> bool {
-    micros.rem_euclid(MINUTE) >= 59_000_000
-}
-
 fn names_second_60(text: &str) -> bool {
     let bytes = text.as_bytes();
     let behind_colon = bytes.windows(3).skip(10).any(|w| w == b":60");
     // `20161231T235960Z`
     let compact = bytes.get(8).is_some_and(u8::is_ascii_alphabetic) && bytes.get(13..15) == Some(b"60");
     behind_colon || compact
-}
-
-/// A leap second is the first instant of the next minute; only the last minute of a day has one.
-fn leap_second(micros: i64, is_last_minute: bool) -> Result<i64, String> {
-    let next = micros - micros.rem_euclid(MINUTE) + MINUTE;
-    match is_last_minute || next.rem_euclid(24 * 60 * MINUTE) == 0 {
-        true => Ok(next),
-        false => Err("second 60 is there in the last minute of a day alone".to_owned()),
-    }
-}
-
-fn micros_of(timestamp: jiff::Timestamp) -> i64 {
-    let nanos = timestamp.as_nanosecond();
-    let away = if nanos < 0 { -500 } else { 500 };
-    ((nanos + away) / 1000) as i64
 }

@@ -7,8 +7,8 @@ use jiff::civil;
 use jiff::fmt::strtime::BrokenDownTime;
 use jiff::tz::TimeZone;
 
+use super::instant::{leap_second, micros_of};
 use super::local::LocalTime;
-use super::{leap_second, micros_of};
 
 /// In a pattern: hours and minutes without a separator, of one to four digits, padded from the left; 2400 is the next
 /// day's 0000.

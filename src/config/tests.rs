@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::Config;
 use super::file::ConfigFile;
+use super::{Config, TEMPLATE};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -24,7 +24,7 @@ fn the_schema_is_that_of_the_types() {
         std::fs::write(&path, &written).unwrap();
     }
     let found = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(found == written, "docs/iotpipe.schema.json is another: SCHEMA_UPDATE=1 cargo test --lib documents");
+    assert!(found == written, "docs/iotpipe.schema.json is another: SCHEMA_UPDATE=1 cargo test --lib config");
 }
 
 #[test]
@@ -70,4 +70,19 @@ fn every_example_is_read() {
         }
     }
     assert!(read >= 5, "{read} examples");
+}
+
+#[test]
+fn the_template_says_what_the_defaults_say() {
+    let built_in = Config::from_text("", None).unwrap();
+    let template = Config::from_text(TEMPLATE, None).unwrap();
+    assert_eq!(built_in.contract.hash, template.contract.hash);
+    assert_eq!(built_in.database_url, template.database_url);
+    assert_eq!((built_in.settle, built_in.empty_after), (template.settle, template.empty_after));
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_line() {
+    let error = Config::from_text("[contract]\nmax_rejectd_ratio = 0.5\n", None).unwrap_err();
+    assert!(error.contains("line 2") && error.contains("max_rejectd_ratio"), "{error}");
 }
