@@ -14,7 +14,7 @@ const NAMED: usize = 6;
 /// The rejections of one file.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Offences {
-    counts: BTreeMap<(Rule, String), u64>,
+    counts: BTreeMap<Rule, BTreeMap<String, u64>>,
     seen: HashMap<Rule, u64>,
     sample: Vec<Offence>,
     first: Vec<Offence>,
@@ -45,10 +45,11 @@ impl Offences {
     }
 
     fn count(&mut self, line: u64, reason: &Reason, is_offender: bool) {
-        match self.counts.get_mut(&(reason.rule, reason.column.clone())) {
+        let of_rule = self.counts.entry(reason.rule).or_default();
+        match of_rule.get_mut(&reason.column) {
             Some(count) => *count += 1,
             None => {
-                self.counts.insert((reason.rule, reason.column.clone()), 1);
+                of_rule.insert(reason.column.clone(), 1);
             }
         }
         let seen = self.seen.entry(reason.rule).or_default();
@@ -67,7 +68,7 @@ impl Offences {
 
     /// Adds one that is no row's.
     pub fn add_of_file(&mut self, rule: Rule) {
-        *self.counts.entry((rule, String::new())).or_default() += 1;
+        *self.counts.entry(rule).or_default().entry(String::new()).or_default() += 1;
     }
 
     /// Whether nothing was set aside.
@@ -77,7 +78,9 @@ impl Offences {
 
     /// Rule, column (empty where the whole row is meant) and how often.
     pub fn counts(&self) -> impl Iterator<Item = (Rule, &str, u64)> {
-        self.counts.iter().map(|((rule, column), count)| (*rule, column.as_str(), *count))
+        self.counts
+            .iter()
+            .flat_map(|(rule, columns)| columns.iter().map(|(column, count)| (*rule, column.as_str(), *count)))
     }
 
     /// The first rows of each rule.

@@ -5,6 +5,9 @@ const SHOWN: usize = 200;
 
 /// `text` with everything escaped that controls or can't be seen.
 pub fn printable(text: &str) -> String {
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text.to_owned();
+    }
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
         match is_hidden(c) {
@@ -20,6 +23,9 @@ pub fn excerpt(bytes: &[u8]) -> String {
     // No character takes more than 4 bytes.
     let begin = &bytes[..bytes.len().min(4 * (SHOWN + 1))];
     let text = String::from_utf8_lossy(begin);
+    if text.len() <= SHOWN {
+        return printable(&text);
+    }
     match text.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}…", printable(&text[..end])),
         None => printable(&text),

@@ -139,7 +139,7 @@ pub struct Sensor {
     /// Whether a unit may stand behind the number: `unit` where there is one, else any.
     pub strip_unit: bool,
     /// Texts that mean true and false, looked at before those that always do.
-    pub booleans: [Vec<String>; 2],
+    pub booleans: Option<[Vec<String>; 2]>,
 }
 
 /// Types that a sensor's value may have.

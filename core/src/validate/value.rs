@@ -104,20 +104,25 @@ fn in_range(sensor: &Sensor, value: f64) -> Result<(), (Rule, String)> {
     }
 }
 
+#[inline]
 fn boolean(contract: &Contract, sensor: &Sensor, field: &[u8]) -> Result<bool, (Rule, String)> {
-    let [own_true, own_false] = &sensor.booleans;
-    let is = |word: &str| field.eq_ignore_ascii_case(word.as_bytes());
-    if own_true.iter().any(|word| is(word)) {
-        return Ok(true);
-    }
-    if own_false.iter().any(|word| is(word)) {
-        return Ok(false);
-    }
     // As nearly everyone writes them.
-    match field {
-        b"true" => return Ok(true),
-        b"false" => return Ok(false),
-        _ => {}
+    match (field, &sensor.booleans) {
+        (b"true", None) => Ok(true),
+        (b"false", None) => Ok(false),
+        (field, own) => other_boolean(contract, own.as_ref(), field),
+    }
+}
+
+fn other_boolean(contract: &Contract, own: Option<&[Vec<String>; 2]>, field: &[u8]) -> Result<bool, (Rule, String)> {
+    let is = |word: &str| field.eq_ignore_ascii_case(word.as_bytes());
+    if let Some([own_true, own_false]) = own {
+        if own_true.iter().any(|word| is(word)) {
+            return Ok(true);
+        }
+        if own_false.iter().any(|word| is(word)) {
+            return Ok(false);
+        }
     }
     if ["true", "1", "t", "yes", "y", "on"].into_iter().any(is) {
         return Ok(true);

@@ -78,6 +78,6 @@ fn sensor(file: &SensorTable, csv: &CsvTable) -> Result<Sensor, String> {
         required: file.required,
         null_values,
         strip_unit: file.strip_unit,
-        booleans: [file.true_values.clone(), file.false_values.clone()],
+        booleans: has_own_booleans.then(|| [file.true_values.clone(), file.false_values.clone()]),
     })
 }
