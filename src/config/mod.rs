@@ -62,7 +62,24 @@ impl Config {
             Some(path) => std::fs::read_to_string(path)
                 .map_err(|e| ConfigError { place: place.clone(), message: format!("can't be read: {e}") })?,
         };
-        Self::from_text(&text, database_url).map_err(|message| ConfigError { place, message })
+        let config = Self::from_text(&text, database_url.clone()).map_err(|message| ConfigError { place, message })?;
+        let folder = path.and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty());
+        Ok(match folder {
+            Some(folder) => config.below(folder, database_url.is_none()),
+            None => config,
+        })
+    }
+
+    /// With relative paths below `folder`; that of the database, too, where the file or a default says it.
+    fn below(mut self, folder: &Path, database_too: bool) -> Config {
+        let paths = &mut self.paths;
+        for path in [&mut paths.data, &mut paths.processed, &mut paths.quarantine, &mut paths.logs] {
+            *path = folder.join(&*path);
+        }
+        if database_too {
+            self.database_url = database_below(folder, self.database_url);
+        }
+        self
     }
 
     /// As [`Config::resolve`], from the text of a file.
@@ -88,6 +105,17 @@ impl Config {
     }
 }
 
+/// A `sqlite://` URL with a relative path, below `folder`; any other as it is.
+fn database_below(folder: &Path, url: String) -> String {
+    let Some(path) = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")) else { return url };
+    if path.starts_with('/') || path.is_empty() || path.starts_with(":memory:") {
+        return url;
+    }
+    // The path of a URL is decoded where it is used.
+    let folder = folder.to_string_lossy().replace('%', "%25").replace('?', "%3F");
+    format!("sqlite://{folder}/{path}")
+}
+
 fn duration(key: &str, text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|e| format!("{key} = \"{text}\": {e} (write it as 500ms, 2s, 1h, 1d)"))
 }
@@ -103,6 +131,17 @@ mod tests {
         assert_eq!(built_in.contract.hash, template.contract.hash);
         assert_eq!(built_in.database_url, template.database_url);
         assert_eq!(built_in.settle, template.settle);
+    }
+
+    #[test]
+    fn relative_paths_are_below_the_folder_of_the_file() {
+        let below = |url: &str| database_below(Path::new("a%b/c?"), url.to_owned());
+        assert_eq!(below("sqlite://x.db?mode=ro"), "sqlite://a%25b/c%3F/x.db?mode=ro");
+        assert_eq!(below("sqlite:///x.db"), "sqlite:///x.db");
+        assert_eq!(below("postgres://h/d"), "postgres://h/d");
+        let config = Config::from_text("[paths]\nlogs = '/var/log'", None).unwrap().below(Path::new("conf"), true);
+        assert_eq!((config.paths.data, config.paths.logs), ("conf/data".into(), "/var/log".into()));
+        assert_eq!(config.database_url, "sqlite://conf/iotpipe.db");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 mod choose;
 mod connection;
+mod contract;
 mod dialect;
 mod duplicate;
 pub mod entity;
@@ -20,11 +21,13 @@ mod unload;
 mod window;
 
 pub use connection::Store;
+pub use contract::keep_statement;
 pub use dialect::Dialect;
 pub use duplicate::Earlier;
 pub(crate) use duplicate::set_aside;
 pub use error::StoreError;
 pub use session::Session;
 pub use snapshot::{FileRows, Snapshot, StoredAggregate};
-pub use transaction::LoadTransaction;
+pub use transaction::{LoadTransaction, Totals};
+pub use unload::{TakenOut, Unloading};
 pub use window::WindowPin;

@@ -206,8 +206,22 @@ fn text(field: &[u8]) -> Result<&str, String> {
 }
 
 fn rfc3339(field: &[u8]) -> Result<i64, String> {
-    let timestamp: jiff::Timestamp = text(field)?.parse().map_err(|e| format!("not RFC 3339 with an offset: {e}"))?;
+    let parse = |text: &str| text.parse::<jiff::Timestamp>().map_err(|e| format!("not RFC 3339 with an offset: {e}"));
+    let text = text(field)?;
+    let timestamp = parse(text)?;
+    refuse_leap_second(text, |text| parse(text).ok() == Some(timestamp))?;
     Ok(micros_of(timestamp))
+}
+
+/// A second 60 is read as the one before it, which is another reading's time. `is_same` tells whether a text has the same
+/// time: where a 60 may be 59 without a difference, it is such a second.
+fn refuse_leap_second(text: &str, is_same: impl Fn(&str) -> bool) -> Result<(), String> {
+    for (at, _) in text.match_indices("60") {
+        if is_same(&format!("{}59{}", &text[..at], &text[at + 2..])) {
+            return Err("a leap second (:60) has no time of its own".to_owned());
+        }
+    }
+    Ok(())
 }
 
 fn micros_of(timestamp: jiff::Timestamp) -> i64 {
@@ -217,7 +231,23 @@ fn micros_of(timestamp: jiff::Timestamp) -> i64 {
 }
 
 fn local(field: &[u8], pattern: &str, zone: &TimeZone, ambiguous: Ambiguous) -> Result<i64, String> {
-    let time = BrokenDownTime::parse(pattern, text(field)?).map_err(|e| format!("does not fit {pattern}: {e}"))?;
+    let text = text(field)?;
+    let time = BrokenDownTime::parse(pattern, text).map_err(|e| format!("does not fit {pattern}: {e}"))?;
+    if time.second() == Some(59) {
+        let second = |text: &str| {
+            let time = BrokenDownTime::parse(pattern, text).ok()?;
+            Some((
+                time.to_date().ok(),
+                time.hour(),
+                time.minute(),
+                time.second(),
+                time.subsec_nanosecond(),
+                time.offset(),
+            ))
+        };
+        let own = second(text);
+        refuse_leap_second(text, |other| second(other) == own)?;
+    }
     if time.timestamp().is_some() || time.offset().is_some() {
         return time.to_timestamp().map(micros_of).map_err(|e| e.to_string());
     }
@@ -297,6 +327,27 @@ mod tests {
         {
             assert!(format(pattern).check().is_err(), "{pattern}");
         }
+    }
+
+    #[test]
+    fn a_leap_second_is_no_time() {
+        let rfc3339 = |text: &str| TimestampFormat::Rfc3339.parse(text.as_bytes(), Decimal::Point);
+        for text in ["2016-12-31T23:59:60Z", "2016-12-31t23:59:60.5z", "2060-12-31T23:59:60+01:00", "20161231T235960Z"]
+        {
+            assert!(rfc3339(text).unwrap_err().contains("leap second"), "{text}");
+        }
+        for text in ["2060-06-06T06:06:06.60Z", "1960-01-01T00:00:59.6060Z", "2016-12-31T23:59:59.60Z"] {
+            assert!(rfc3339(text).is_ok(), "{text}");
+        }
+        let local = |pattern: &str, text: &str| {
+            let (pattern, zone) = (pattern.to_owned(), TimeZone::UTC);
+            let format = TimestampFormat::Pattern { pattern, zone, ambiguous: Ambiguous::Reject };
+            format.parse(text.as_bytes(), Decimal::Point)
+        };
+        assert!(local("%F %T", "2016-12-31 23:59:60").unwrap_err().contains("leap second"));
+        assert!(local("%S.%M.%H %d/%m/%Y", "60.59.23 31/12/2016").unwrap_err().contains("leap second"));
+        assert!(local("%F %T", "1960-12-31 23:59:59").is_ok());
+        assert!(local("%F %T%.f", "2016-12-31 23:59:59.60").is_ok());
     }
 
     #[test]

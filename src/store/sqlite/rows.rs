@@ -17,7 +17,7 @@ impl StoredRows {
     pub(super) fn of(contract: &Contract) -> Self {
         let names: String = contract.sensors.iter().map(|s| format!(", \"{}\"", s.name)).collect();
         let select = format!(
-            "SELECT r.file_id, r.line_number, m.source{names} FROM iot_raw_data r
+            "SELECT r.file_id, r.line_number, m.source, m.state = 'loaded'{names} FROM iot_raw_data r
              LEFT JOIN manifest m ON m.id = r.file_id WHERE r.device_id = ? AND r.ts = ?"
         );
         Self { select }
@@ -40,12 +40,13 @@ impl StoredRows {
                 let source: Option<String> = row.get(2)?;
                 let mut differing = Vec::new();
                 for (i, cell) in cells.iter().enumerate() {
-                    if row.get_ref(3 + i)? != value_ref(*cell, batch) {
+                    if row.get_ref(4 + i)? != value_ref(*cell, batch) {
                         differing.push(i);
                     }
                 }
                 let file = if file_id == own { None } else { Some(source.unwrap_or_else(|| "an unknown file".into())) };
-                Ok(Earlier { file_id, file, line: row.get(1)?, differing })
+                let is_loaded = row.get::<_, Option<bool>>(3)?.unwrap_or(false);
+                Ok(Earlier { file_id, file, line: row.get(1)?, differing, is_loaded })
             })
             .optional()
     }
