@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test model lint build sample chaos soak fuzz bench bench-against bench-core
+.PHONY: help run test model lint build sample chaos tamper soak fuzz bench bench-against bench-core
 
 # Each recipe reaches cargo through this: it installs what is missing, puts cargo on the path, then runs its arguments.
 TOOLCHAIN := scripts/toolchain.sh
@@ -24,6 +24,9 @@ model: ## search every order of crashes, lapsed leases and deliveries, at length
 
 chaos: ## kill the program 1000 times, count every line (CHAOS_KILLS=… per database, CHAOS_SEED=…)
 	@$(TOOLCHAIN) cargo test --locked --features failpoints --test chaos -- --include-ignored --nocapture --test-threads 1
+
+tamper: ## change something behind the program's back 500 times on each database, then 200 honest histories (TAMPER_TIMES=… TAMPER_HISTORIES=… TAMPER_SEED=…)
+	@$(TOOLCHAIN) cargo test --locked --features failpoints --test tamper -- --include-ignored --nocapture --test-threads 1
 
 bench: build ## measure against what else could be used; at full scale writes docs/performance.md (BENCH_SCALE=… BENCH_ONLY=…)
 	@python3 bench/bench.py $${CARGO_TARGET_DIR:-target}/release/iotpipe

@@ -43,6 +43,9 @@ pub struct Global {
     /// Say nothing but errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
+    /// What is logged, as `tracing` filters are written; for those who look for a fault in the program
+    #[arg(long, global = true, env = "IOTPIPE_LOG", hide = true, value_name = "FILTER")]
+    pub log_filter: Option<String>,
 }
 
 /// Form of the result on stdout.
@@ -157,7 +160,10 @@ impl Command {
 
     /// Whether the command sends readings to the database.
     pub fn loads(&self) -> bool {
-        matches!(self, Command::Load(_) | Command::Run(_) | Command::Loop { .. } | Command::Replay { .. })
+        matches!(
+            self,
+            Command::Load(_) | Command::Run(_) | Command::Loop { .. } | Command::Replay { .. } | Command::Unload { .. }
+        )
     }
 }
 
@@ -207,9 +213,12 @@ pub enum Command {
     Unload {
         /// A loaded file, by its path below data/
         file: PathBuf,
-        /// Put the file back into data/, to be loaded again
+        /// Leave the file pending where it lies, to be loaded again
         #[arg(long)]
         again: bool,
+        /// Leave the files as they are that were set aside because of it
+        #[arg(long)]
+        only: bool,
     },
     /// Take up failed files again
     Retry {

@@ -47,6 +47,12 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The contract under which a file was loaded is not kept: the first version kept none.
+    #[error(
+        "the contract under which it was loaded is another than the present one and was not kept; `iotpipe unload --again` \
+         has it loaded under the present one"
+    )]
+    UnknownContract,
     /// The database said no, or nothing.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -98,7 +104,7 @@ impl Error {
             {
                 Fault::Surroundings
             }
-            Error::Source { .. } | Error::Placing { .. } => Fault::File,
+            Error::Source { .. } | Error::Placing { .. } | Error::UnknownContract => Fault::File,
             Error::Storage { .. } => Fault::Surroundings,
             Error::Stopped => Fault::Nobody,
             Error::Store(StoreError::ClaimLost | StoreError::Data { .. }) => Fault::File,

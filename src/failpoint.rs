@@ -34,10 +34,16 @@ pub const ALL: &[&str] = &[
 /// The same of a `reaggregate`.
 pub const OF_REAGGREGATE: &[&str] = &["reaggregation-begun", "reaggregated"];
 
+/// Those of `unload`, and of the files that are looked at again because of it.
+pub const OF_UNLOAD: &[&str] = &["taken-out", "rechecked"];
+
 /// Ends or stops the process here when a test asked for it.
 #[inline]
 pub fn reach(name: &'static str) {
-    debug_assert!(ALL.contains(&name) || OF_REAGGREGATE.contains(&name), "{name} is not in the list");
+    debug_assert!(
+        ALL.contains(&name) || OF_REAGGREGATE.contains(&name) || OF_UNLOAD.contains(&name),
+        "{name} is not in the list"
+    );
     #[cfg(feature = "failpoints")]
     fail::fail_point!(name, |how: Option<String>| {
         // SIGKILL, so that nothing is flushed, dropped or rolled back on the way out.

@@ -9,25 +9,26 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt};
 
-use crate::cli::LogFormat;
+use crate::cli::{Global, LogFormat};
 
 /// Days that are kept.
 const DAYS_KEPT: usize = 14;
 
 /// Starts the logs. What was logged is written when the guard is dropped. A folder that can't be written costs the
 /// file, not the run.
-pub fn start(folder: &Path, format: LogFormat, verbose: u8, quiet: bool) -> Option<WorkerGuard> {
-    let level = match (quiet, verbose) {
+pub fn start(folder: &Path, asked: &Global) -> Option<WorkerGuard> {
+    let level = match (asked.quiet, asked.verbose) {
         (true, _) => LevelFilter::ERROR,
         (_, 0) => LevelFilter::WARN,
         (_, 1) => LevelFilter::INFO,
         _ => LevelFilter::DEBUG,
     };
     let own = |level: LevelFilter| {
-        EnvFilter::try_from_env("IOTPIPE_LOG").unwrap_or_else(|_| EnvFilter::new(format!("error,iotpipe={level}")))
+        let filter = asked.log_filter.as_ref().and_then(|filter| EnvFilter::try_new(filter).ok());
+        filter.unwrap_or_else(|| EnvFilter::new(format!("error,iotpipe={level}")))
     };
     let terminal = fmt::layer().with_writer(std::io::stderr).with_target(false);
-    let terminal = match format {
+    let terminal = match asked.log_format {
         LogFormat::Text => terminal.without_time().with_filter(own(level)).boxed(),
         LogFormat::Json => terminal.json().with_filter(own(level)).boxed(),
     };

@@ -19,7 +19,7 @@ use source::{Source, files_ending_in, has, lines, names_behind, words};
 /// What each room may name; every arrow points down this table. `main` and `lib` are free, and any room of the program
 /// may name the core.
 const ARROWS: &[(&str, &str)] = &[
-    ("command", "ingest telemetry terminal cli generate config manifest sink source error store failpoint"),
+    ("command", "ingest telemetry terminal cli generate config manifest source error store failpoint"),
     ("ingest", "terminal config manifest sink source error store failpoint"),
     ("telemetry", "cli"),
     ("terminal", "cli"),

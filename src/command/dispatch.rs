@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicI64};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -27,6 +28,11 @@ pub fn dispatch(cli: Cli) -> Exit {
     let printer = Printer::new(cli.global.output, cli.global.quiet);
     let step = cli.command.name();
     match run_command(cli, printer) {
+        // Whoever asked has no answer.
+        Ok(Exit::Done | Exit::Imperfect) if !printer.was_heard() => {
+            printer.error("the result can't be written to stdout");
+            Exit::TryAgain
+        }
         Ok(exit) => exit,
         Err(error) => {
             printer.error(&format!("{error:#}"));
@@ -68,7 +74,7 @@ fn run_command(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
     if command.takes_files() {
         expect_writable(&config.paths.data)?;
     }
-    let _logs = telemetry::start(&config.paths.logs, global.log_format, global.verbose, global.quiet);
+    let _logs = telemetry::start(&config.paths.logs, &global);
     let started = Instant::now();
     let store = Store::open(&config.database_url, command.workers())?;
     if let Command::Migrate = command {
@@ -113,6 +119,8 @@ fn run_command(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
         batch_memory,
         arrivals,
         stop,
+        contract_kept: AtomicBool::new(false),
+        replayed: AtomicI64::new(0),
         reported,
     };
     let ended = carry_out(&context, command, started);
@@ -124,7 +132,7 @@ fn carry_out(context: &Context<'_>, command: Command, started: Instant) -> anyho
     let (strict, summary) = match command {
         Command::Verify { files } => return verify::run(context, &files),
         Command::Replay { file } => return replay::run(context, &file),
-        Command::Unload { file, again } => return unload::run(context, &file, again),
+        Command::Unload { file, again, only } => return unload::run(context, &file, again, only),
         Command::Loop { interval, .. } => return watch::run(context, interval),
         Command::Scan(args) => (args.strict, scan::run(context)),
         Command::Validate(args) => (args.step.strict, validate::run(context)),

@@ -1,6 +1,7 @@
 //! `iotpipe replay`: sends corrected rows through again, linked to the file they came from.
 
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::exit::Exit;
@@ -25,12 +26,13 @@ pub fn run(context: &Context<'_>, path: &Path) -> anyhow::Result<Exit> {
         ))
     })?;
     let sha256 = sha256_of(path).map_err(Error::source(path))?;
-    let corrections = manifest::corrections_of(context.store, parent).map_err(Error::from)?;
+    let earlier = earlier_correction(context, parent, &sha256)?;
     let mut summary = Summary::of("replay");
-    if corrections.iter().any(|file| file.sha256.as_deref() == Some(&sha256)) {
+    if earlier.is_some() {
         context.printer.say(&format!("{name:?} was replayed before, as it is now: nothing to do"));
     } else {
         let file = enter(context, path, &name, sha256, descent)?;
+        context.replayed.store(file.id, Ordering::Relaxed);
         load_alone(context, file, &mut summary)?;
     }
     summary.pending = manifest::open_files(context.store, &context.origin).map_err(Error::from)?;
@@ -52,14 +54,22 @@ fn enter(context: &Context<'_>, path: &Path, name: &str, sha256: String, descent
         return Ok(entry);
     }
     // A loop saw the copy first, and is done with it.
-    let mut corrections = manifest::corrections_of(store, parent.unwrap_or_default())?;
-    corrections.retain(|file| file.sha256.as_deref() == Some(&sha256));
-    corrections.pop().ok_or(Error::Vanished)
+    earlier_correction(context, parent.unwrap_or_default(), &sha256)?.ok_or(Error::Vanished)
+}
+
+/// A loaded correction of `parent` with this content, or one whose content was loaded before.
+fn earlier_correction(context: &Context<'_>, parent: i64, sha256: &str) -> Result<Option<Entry>, Error> {
+    let is_done = |file: &Entry| matches!(file.current(), State::Loaded | State::Duplicate);
+    let corrections = manifest::children_of(context.store, parent)?;
+    Ok(corrections.into_iter().find(|file| is_done(file) && file.sha256.as_deref() == Some(sha256)))
 }
 
 /// Loads this file and no other. Where another process was faster, waits for what it makes of it.
 fn load_alone(context: &Context<'_>, file: Entry, summary: &mut Summary) -> Result<(), Error> {
     loop {
+        if context.stop.load(Ordering::Relaxed) {
+            return Err(Error::Stopped);
+        }
         let claimed = manifest::claim(
             context.store,
             &context.worker,
@@ -67,13 +77,17 @@ fn load_alone(context: &Context<'_>, file: Entry, summary: &mut Summary) -> Resu
             Work::Reach(State::Loaded),
             Some(file.id),
         )?;
-        if bring_claimed_to(context, claimed, State::Loaded, summary)? {
-            return Ok(());
-        }
+        let is_own = bring_claimed_to(context, claimed, State::Loaded, summary)?;
         match manifest::entry(context.store, file.id)? {
+            // Ours was not loaded, for whatever reason: that was said, and exit codes tell it.
+            Some(entry) if is_own => {
+                summary.retry |= !matches!(entry.current(), State::Loaded | State::Duplicate);
+                return Ok(());
+            }
             Some(entry) if entry.current().is_open() => std::thread::sleep(LOOK),
             entry => {
                 let entry = entry.unwrap_or(file);
+                summary.retry |= !matches!(entry.current(), State::Loaded | State::Duplicate);
                 summary.files += 1;
                 summary.rows += entry.rows_total.unwrap_or(0);
                 summary.loaded += entry.rows_loaded.unwrap_or(0);

@@ -69,7 +69,24 @@ impl Config {
             Some(path) => std::fs::read_to_string(path)
                 .map_err(|e| ConfigError { place: place.clone(), message: format!("can't be read: {e}") })?,
         };
-        Self::from_text(&text, database_url).map_err(|message| ConfigError { place, message })
+        let config = Self::from_text(&text, database_url.clone()).map_err(|message| ConfigError { place, message })?;
+        let folder = path.and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty());
+        Ok(match folder {
+            Some(folder) => config.below(folder, database_url.is_none()),
+            None => config,
+        })
+    }
+
+    /// With relative paths below `folder`; that of the database, too, where the file or a default says it.
+    fn below(mut self, folder: &Path, database_too: bool) -> Config {
+        let paths = &mut self.paths;
+        for path in [&mut paths.data, &mut paths.processed, &mut paths.quarantine, &mut paths.logs] {
+            *path = folder.join(&*path);
+        }
+        if database_too {
+            self.database_url = database_below(folder, self.database_url);
+        }
+        self
     }
 
     /// What the file `name` is written in.
@@ -106,6 +123,17 @@ impl Config {
             contract: Contract::resolve(&declaration).map_err(|e| e.to_string())?,
         })
     }
+}
+
+/// A `sqlite://` URL with a relative path, below `folder`; any other as it is.
+fn database_below(folder: &Path, url: String) -> String {
+    let Some(path) = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")) else { return url };
+    if path.starts_with('/') || path.is_empty() || path.starts_with(":memory:") {
+        return url;
+    }
+    // The path of a URL is decoded where it is used.
+    let folder = folder.to_string_lossy().replace('%', "%25").replace('?', "%3F");
+    format!("sqlite://{folder}/{path}")
 }
 
 fn duration(key: &str, text: &str) -> Result<Duration, String> {

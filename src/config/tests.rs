@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::file::ConfigFile;
-use super::{Config, TEMPLATE};
+use super::{Config, TEMPLATE, database_below};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -85,4 +85,15 @@ fn the_template_says_what_the_defaults_say() {
 fn an_unknown_key_is_named_with_its_line() {
     let error = Config::from_text("[contract]\nmax_rejectd_ratio = 0.5\n", None).unwrap_err();
     assert!(error.contains("line 2") && error.contains("max_rejectd_ratio"), "{error}");
+}
+
+#[test]
+fn relative_paths_are_below_the_folder_of_the_file() {
+    let below = |url: &str| database_below(Path::new("a%b/c?"), url.to_owned());
+    assert_eq!(below("sqlite://x.db?mode=ro"), "sqlite://a%25b/c%3F/x.db?mode=ro");
+    assert_eq!(below("sqlite:///x.db"), "sqlite:///x.db");
+    assert_eq!(below("postgres://h/d"), "postgres://h/d");
+    let config = Config::from_text("[paths]\nlogs = '/var/log'", None).unwrap().below(Path::new("conf"), true);
+    assert_eq!((config.paths.data, config.paths.logs), ("conf/data".into(), "/var/log".into()));
+    assert_eq!(config.database_url, "sqlite://conf/iotpipe.db");
 }

@@ -1,5 +1,6 @@
 //! Some files, each by one pass, in one transaction.
 
+use std::fs::File;
 use std::sync::atomic::Ordering;
 
 use super::context::Context;
@@ -10,8 +11,8 @@ use crate::error::Error;
 use crate::failpoint;
 use crate::manifest::{self, Entry, Original, Place, Progress, State, ToldBy, Whereabouts};
 use crate::sink::{AggregateSink, QuarantineSink, RawSink, Sink};
-use crate::store::{LoadTransaction, rejection_statements};
-use iotpipe_core::contract::DeviceRule;
+use crate::store::{LoadTransaction, Totals, keep_statement, rejection_statements};
+use iotpipe_core::contract::{Contract, DeviceRule};
 use iotpipe_core::reading::Tally;
 
 /// What became of a file.
@@ -175,7 +176,8 @@ impl<'f> Group<'_, 'f> {
             quarantine_name: Some(&names.stem).filter(|_| tally.total > tally.loaded).map(String::as_str),
         };
         let statement = progress.statement(dialect);
-        transaction.close_file(&statement, self.target == State::Loaded)?;
+        let totals = if self.target == State::Loaded { Totals::Added } else { Totals::Unchanged };
+        transaction.close_file(&statement, totals)?;
         failpoint::reach("marked");
         Ok(Outcome::Reached(tally, lies))
     }
@@ -185,29 +187,53 @@ impl<'f> Group<'_, 'f> {
         if self.context.store.is_embedded() {
             transaction.execute(&self.context.worker.renewal(self.context.store.dialect()))?;
         }
-        Ok(transaction.commit()?)
+        let kept = self.context.contract_kept.load(Ordering::Relaxed);
+        if !kept {
+            // Last, since others who keep the same wait for this commit.
+            let contract = &self.context.config.contract;
+            transaction.execute(&keep_statement(contract, self.context.store.dialect()))?;
+        }
+        transaction.commit()?;
+        self.context.contract_kept.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     fn pass_over(&self, file: &Entry, held: &HeldFile, sinks: &mut [&mut dyn Sink]) -> Result<Seen, Error> {
-        if self.context.stop.load(Ordering::Relaxed) {
-            return Err(Error::Stopped);
-        }
-        failpoint::reach("opened");
-        let bar = self.context.printer.progress(&file.source, file.size as u64);
-        let input = PassInput {
-            reader: Box::new(bar.wrap_read(&held.file)),
-            path: file.judged_path(),
-            format: self.context.config.format_of(&file.source),
-            discovered_at: file.discovered_at.timestamp_micros(),
-            expected_sha256: file.sha256.as_deref().unwrap_or_default(),
-            max_rejected_ratio: self.context.max_rejected_ratio(file),
-            memory: &self.context.batch_memory,
-            stop: self.context.stop,
-        };
-        let seen = run_pass(input, &self.context.config.contract, sinks);
-        bar.finish_and_clear();
-        seen
+        let ratio = self.context.max_rejected_ratio(file);
+        pass_over(self.context, &self.context.config.contract, file, &held.file, ratio, sinks)
     }
+}
+
+/// One pass over an `open` file, under `contract`.
+///
+/// # Errors
+/// Those of the pass; [`Error::Stopped`].
+pub(super) fn pass_over(
+    context: &Context<'_>,
+    contract: &Contract,
+    file: &Entry,
+    open: &File,
+    max_rejected_ratio: f64,
+    sinks: &mut [&mut dyn Sink],
+) -> Result<Seen, Error> {
+    if context.stop.load(Ordering::Relaxed) {
+        return Err(Error::Stopped);
+    }
+    failpoint::reach("opened");
+    let bar = context.printer.progress(&file.source, file.size as u64);
+    let input = PassInput {
+        reader: Box::new(bar.wrap_read(open)),
+        path: file.judged_path(),
+        format: context.config.format_of(&file.source),
+        discovered_at: file.discovered_at.timestamp_micros(),
+        expected_sha256: file.sha256.as_deref().unwrap_or_default(),
+        max_rejected_ratio,
+        memory: &context.batch_memory,
+        stop: context.stop,
+    };
+    let seen = run_pass(input, contract, sinks);
+    bar.finish_and_clear();
+    seen
 }
 
 /// What the pass of a file gave, for the transaction that follows.

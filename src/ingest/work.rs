@@ -2,24 +2,18 @@
 //! all-or-nothing for itself. What goes wrong is decided in [`Error::policy`].
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use super::context::Context;
 use super::finish::finish;
 use super::group;
 use super::hold::{settle_places, whereabouts};
+use super::recheck::recheck_files;
+use super::retries::with_retries;
 use super::target::closed_as;
-use crate::error::{Error, Fault, Policy};
+use crate::error::{Error, Fault};
 use crate::failpoint;
 use crate::manifest::{self, Entry, State, Work, Worker};
 use crate::terminal::Summary;
-
-/// How often a transaction that another one was in the way of is tried again at once.
-const ROUNDS: u32 = 12;
-/// Longest wait before the second of these rounds; it doubles with each.
-const FIRST_WAIT: Duration = Duration::from_millis(20);
-/// Longest wait between two rounds.
-const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// Brings every file that can be to `target`, several at a time.
 ///
@@ -43,6 +37,9 @@ pub fn bring_files_to(context: &Context<'_>, target: State, step: &'static str) 
         }
         Ok::<(), Error>(())
     })?;
+    if target == State::Loaded {
+        recheck_files(context, None)?;
+    }
     summary.pending = manifest::open_files(context.store, &context.origin)?;
     Ok(summary)
 }
@@ -154,18 +151,4 @@ pub fn recover(context: &Context<'_>) -> Result<(), Error> {
         settle_places(context, &unplaced)?;
     }
     Ok(())
-}
-
-/// Does `work` again, after a random wait, for as long as other transactions are in its way.
-fn with_retries<T>(mut work: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
-    let mut wait = FIRST_WAIT;
-    for _ in 1..ROUNDS {
-        match work() {
-            Err(error) if error.policy() == Policy::RetryNow => tracing::debug!("once more: {error}"),
-            other => return other,
-        }
-        std::thread::sleep(wait.mul_f64(rand::random()));
-        wait = (wait * 2).min(LONGEST_WAIT);
-    }
-    work()
 }

@@ -32,6 +32,8 @@ pub enum Work {
     Held,
     /// Closed files that are not yet where they belong.
     Place,
+    /// Loaded files whose rows are to be looked at again.
+    Recheck,
     /// Files whose last attempt began and never ended.
     Expired,
 }
@@ -46,6 +48,7 @@ impl Work {
                 format!("{} AND place = 'held'", is_in(&[State::Pending, State::Validated, State::Aggregated]))
             }
             Work::Place => UNPLACED.to_owned(),
+            Work::Recheck => "recheck AND state = 'loaded' AND place = 'processed'".to_owned(),
             Work::Expired => format!(
                 "{} AND attempts >= {MAX_ATTEMPTS}",
                 is_in(&[State::Pending, State::Validated, State::Aggregated])

@@ -242,21 +242,6 @@ pub fn entry(store: &Store, id: i64) -> Result<Option<Entry>, StoreError> {
     store.read(async |session| Entity::find_by_id(id).one(session).await)
 }
 
-/// Loaded files that hold corrected rows of `parent`.
-///
-/// # Errors
-/// When the database can't be asked.
-pub fn corrections_of(store: &Store, parent: i64) -> Result<Vec<Entry>, StoreError> {
-    store.read(async |session| {
-        Entity::find()
-            .filter(Column::ParentId.eq(parent))
-            .filter(Column::State.eq(State::Loaded.as_str()))
-            .order_by_asc(Column::Id)
-            .all(session)
-            .await
-    })
-}
-
 /// What a file called `name` (without folder) with this content is, where this program gave it that name: the corrected
 /// rows of another, or a file that was refused or archived beside another and now comes back.
 ///

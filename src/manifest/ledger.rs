@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use iotpipe_core::offences::Offences;
 use iotpipe_core::reading::Tally;
+use iotpipe_core::validate::JUDGE;
 use sea_orm::Statement;
 use sea_orm::sea_query::Value;
 
@@ -87,6 +88,10 @@ impl Progress<'_> {
             State::Aggregated => &transition::AGGREGATE,
             _ => &transition::VALIDATE,
         };
+        transition.repeatable(Of::Claims(&[self.claim]), &self.given(), dialect)
+    }
+
+    fn given(&self) -> Vec<(Column, Value)> {
         let mut given = vec![
             (Column::RowsTotal, self.tally.total.into()),
             (Column::RowsLoaded, self.tally.loaded.into()),
@@ -94,12 +99,19 @@ impl Progress<'_> {
             (Column::RowsDuplicate, self.tally.duplicate.into()),
             (Column::RowsSkipped, self.tally.skipped.into()),
             (Column::ContractHash, self.contract_hash.into()),
+            (Column::Judge, JUDGE.into()),
             (Column::ArchiveName, self.archive_name.map(str::to_owned).into()),
             (Column::QuarantineName, self.quarantine_name.map(str::to_owned).into()),
         ];
         given.extend(self.lies.given());
-        transition.repeatable(Of::Claims(&[self.claim]), &given, dialect)
+        given
     }
+}
+
+/// The statement that ends the pass in which the rows of a loaded file were looked at again.
+pub fn rechecked_statement(progress: &Progress<'_>, dialect: Dialect) -> Statement {
+    let given = progress.given();
+    transition::RECHECKED.repeatable(Of::Claims(&[progress.claim]), &given, dialect)
 }
 
 /// How a file is set aside whole.
@@ -348,13 +360,6 @@ pub fn retry(store: &Store, entry: &Entry) -> Result<bool, StoreError> {
     let of = Of::Free { id: entry.id, claim_no: entry.claim_no };
     let statement = transition::RETRY.statement(of, &[], store.dialect());
     Ok(store.write(async |session| session.change(&statement).await)? == 1)
-}
-
-/// The transition by which a loaded file is taken out, as SQL.
-pub fn unload_statement(store: &Store, entry: &Entry, again: bool, why: &str) -> String {
-    let transition = if again { &transition::UNLOAD_AGAIN } else { &transition::UNLOAD };
-    let of = Of::Free { id: entry.id, claim_no: entry.claim_no };
-    transition.statement(of, &[(Column::LastError, why.into())], store.dialect())
 }
 
 fn backoff(attempts: i32) -> Duration {

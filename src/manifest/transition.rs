@@ -38,6 +38,8 @@ pub(super) enum Set {
     Null(Column),
     /// Sets it to a value that is known here.
     To(Column, i32),
+    /// Sets it to yes or no.
+    Says(Column, bool),
     /// Sets it to the time of the database.
     Now(Column),
     /// Sets it to the time of the database, unless it has one.
@@ -123,10 +125,19 @@ transitions! {
     LOAD = Transition {
         name: "loaded", from: IN_HAND, to: Some(State::Loaded), by: By::Holder, places: &[],
         sets: &[Set::Given(Column::RowsTotal), Set::Given(Column::RowsLoaded), Set::Given(Column::RowsRejected),
-                Set::Given(Column::RowsDuplicate), Set::Given(Column::RowsSkipped), Set::Given(Column::ContractHash), Set::Given(Column::Place),
+                Set::Given(Column::RowsDuplicate), Set::Given(Column::RowsSkipped), Set::Given(Column::ContractHash), Set::Given(Column::Judge), Set::Given(Column::Place),
                 Set::Given(Column::PlaceName), Set::Given(Column::ArchiveName), Set::Given(Column::QuarantineName),
                 Set::FirstTime(Column::ValidatedAt), Set::FirstTime(Column::AggregatedAt), Set::Now(Column::LoadedAt),
-                Set::To(Column::Attempts, 0), Set::Null(Column::LastError), Set::Null(Column::NotBefore)],
+                Set::Says(Column::Recheck, false), Set::To(Column::Attempts, 0), Set::Null(Column::LastError),
+                Set::Null(Column::NotBefore)],
+    };
+    /// The rows of a loaded file were looked at again: what was free is stored.
+    RECHECKED = Transition {
+        name: "looked at again", from: &[State::Loaded], to: None, by: By::Holder, places: &[Place::Processed],
+        sets: &[Set::Given(Column::RowsTotal), Set::Given(Column::RowsLoaded), Set::Given(Column::RowsRejected),
+                Set::Given(Column::RowsDuplicate), Set::Given(Column::RowsSkipped), Set::Given(Column::ContractHash), Set::Given(Column::Judge),
+                Set::Given(Column::QuarantineName), Set::Says(Column::Recheck, false), Set::To(Column::Attempts, 0),
+                Set::Null(Column::LastError), Set::Null(Column::NotBefore), RELEASED],
     };
     /// The content is that of a loaded file.
     SET_ASIDE = Transition {
@@ -231,6 +242,16 @@ transitions! {
         sets: &[Set::Given(Column::LastError), Set::Null(Column::RowsLoaded), Set::Null(Column::RowsDuplicate),
                 Set::Null(Column::ValidatedAt), Set::Null(Column::AggregatedAt), Set::Null(Column::LoadedAt), Set::To(Column::Attempts, 0)],
     };
+    /// The file that had its content was taken out: its own rows are wanted.
+    RETAKE = Transition {
+        name: "wanted after all", from: &[State::Duplicate], to: Some(State::Pending), by: By::Anyone, places: &[Place::Processed],
+        sets: &[Set::Given(Column::LastError), Set::Null(Column::DuplicateOf), Set::To(Column::Attempts, 0), Set::Null(Column::NotBefore)],
+    };
+    /// A file that set some of its rows aside was taken out: they are to be looked at again. Whoever has it in hand goes on.
+    DOUBT = Transition {
+        name: "to be looked at again", from: &[State::Loaded], to: None, by: By::Anyone, places: &[],
+        sets: &[Set::Says(Column::Recheck, true)],
+    };
 }
 
 /// Whose entry a statement is about, and as what it was seen.
@@ -242,6 +263,8 @@ pub(super) enum Of<'c> {
     Worker(i64),
     /// Whatever workers hold that are no more.
     Dead,
+    /// Those for which a condition holds.
+    Which(&'c str),
     /// An entry that nobody has in hand, with the claim number that was seen.
     Free {
         /// The entry.
@@ -282,6 +305,7 @@ impl Transition {
             match *set {
                 Set::Null(column) => update.value(column, Expr::cust("NULL")),
                 Set::To(column, value) => update.value(column, value),
+                Set::Says(column, value) => update.value(column, value),
                 Set::Now(column) => update.value(column, Expr::cust(dialect.now())),
                 Set::FirstTime(column) => {
                     let name = sea_orm::Iden::unquoted(&column);
@@ -315,6 +339,7 @@ impl Transition {
                     .add(Expr::col(Column::WorkerId).eq(claims.first().map_or(0, |claim| claim.worker)))
                     .add(numbers)
             }
+            Of::Which(which) => condition.add(Expr::cust(which.to_owned())),
             Of::Worker(worker) => condition.add(Expr::col(Column::WorkerId).eq(worker)),
             Of::Dead => condition.add(Expr::col(Column::WorkerId).is_not_null()).add(Expr::cust(is_free(dialect))),
             Of::Free { id, claim_no } => condition

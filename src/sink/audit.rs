@@ -1,6 +1,6 @@
 //! Readings of a second pass ↔ what the first one stored.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use sha2::{Digest, Sha256};
 
@@ -21,13 +21,23 @@ pub struct AuditSink<'a> {
     /// One bit per line of the file.
     stored_lines: Vec<u64>,
     checksum: u128,
+    /// Rows that other loaded files have, by the file.
+    because_of: BTreeMap<i64, i64>,
     findings: Findings,
 }
 
 impl<'a> AuditSink<'a> {
     /// For the rows of `file_id`.
     pub fn new(snapshot: &'a mut dyn Snapshot, contract: &'a Contract, file_id: i64) -> Self {
-        Self { snapshot, contract, file_id, stored_lines: Vec::new(), checksum: 0, findings: Findings::default() }
+        Self {
+            snapshot,
+            contract,
+            file_id,
+            stored_lines: Vec::new(),
+            checksum: 0,
+            because_of: BTreeMap::new(),
+            findings: Findings::default(),
+        }
     }
 
     /// The sum of the hashes of all stored rows (line, device, time, values): the same in whatever order they come.
@@ -35,11 +45,15 @@ impl<'a> AuditSink<'a> {
         self.checksum
     }
 
-    /// Ends the audit: rows that the database has of this file beside those found, then everything that differs.
+    /// Ends the audit: rows that the database has of this file beside those found, then everything that differs. With
+    /// `notes`, what `set_aside` says of the file, too.
     ///
     /// # Errors
     /// When the database can't be asked.
-    pub fn into_findings(mut self, rows: i64, found: i64) -> Result<Findings, Error> {
+    pub fn into_findings(mut self, rows: i64, found: i64, notes: bool) -> Result<Findings, Error> {
+        if notes {
+            self.compare_notes()?;
+        }
         if rows != found {
             for (line, key) in self.snapshot.rows_of(self.file_id)? {
                 if !self.has(line as u64) {
@@ -48,6 +62,25 @@ impl<'a> AuditSink<'a> {
             }
         }
         Ok(self.findings)
+    }
+
+    /// A note about a file that was taken out alone stays; what was in it may have come back by another file since.
+    fn compare_notes(&mut self) -> Result<(), Error> {
+        let noted = self.snapshot.set_aside_of(self.file_id)?;
+        let is_whole = noted.iter().all(|(_, _, is_loaded)| *is_loaded == Some(true));
+        let mut found = std::mem::take(&mut self.because_of);
+        for (file, rows, is_loaded) in noted {
+            let stored = found.remove(&file).unwrap_or(0);
+            if is_loaded != Some(false) && stored != rows {
+                self.findings.add(format!("set_aside says that file {file} has {rows} of its rows, it has {stored}"));
+            }
+        }
+        if is_whole {
+            for (file, rows) in found {
+                self.findings.add(format!("file {file} has {rows} of its rows, of which set_aside says nothing"));
+            }
+        }
+        Ok(())
     }
 
     fn has(&self, line: u64) -> bool {
@@ -103,7 +136,8 @@ impl Sink for AuditSink<'_> {
     }
 
     fn write(&mut self, batch: &mut Batch, devices: &[String]) -> Result<(), Error> {
-        let mut found: HashMap<usize, Earlier> = self.snapshot.find(batch, devices)?.into_iter().collect();
+        let mut found: HashMap<usize, Earlier> =
+            self.snapshot.find(self.contract, batch, devices)?.into_iter().collect();
         let mut elsewhere = Vec::new();
         for index in 0..batch.readings.len() {
             let reading = batch.readings[index];
@@ -112,9 +146,21 @@ impl Sink for AuditSink<'_> {
                 Some(row) if row.file_id == self.file_id && row.line == reading.position.line as i64 => {
                     self.compare(&reading, device, &row, batch);
                 }
-                Some(row) => elsewhere.push((index, row)),
+                Some(row) => {
+                    if row.is_loaded && row.file_id != self.file_id {
+                        *self.because_of.entry(row.file_id).or_default() += 1;
+                    }
+                    elsewhere.push((index, row));
+                }
                 None => {
-                    let nowhere = Earlier { file_id: 0, file: None, line: 0, lines: None, differing: Vec::new() };
+                    let nowhere = Earlier {
+                        file_id: 0,
+                        file: None,
+                        line: 0,
+                        lines: None,
+                        differing: Vec::new(),
+                        is_loaded: false,
+                    };
                     elsewhere.push((index, nowhere));
                 }
             }

@@ -20,6 +20,11 @@ impl Findings {
         }
     }
 
+    /// Whether nothing differs.
+    pub fn is_empty(&self) -> bool {
+        self.shown.is_empty()
+    }
+
     /// All that is to be said.
     pub fn into_lines(mut self) -> Vec<String> {
         if self.more > 0 {

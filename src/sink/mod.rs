@@ -3,15 +3,17 @@
 mod aggregates;
 mod audit;
 mod findings;
+mod line_comparison;
 mod quarantine;
 mod quarantine_audit;
 mod raw;
 mod row_sink;
+mod typed;
 
 pub use aggregates::{AggregateSink, compare_aggregates};
 pub use audit::AuditSink;
 pub use findings::Findings;
 pub use quarantine::{QuarantineNames, QuarantineSink, write_file_reason};
-pub use quarantine_audit::{Scratch, compare_quarantine};
+pub use quarantine_audit::{QuarantineAudit, RejectedRows, file_reason};
 pub use raw::RawSink;
 pub use row_sink::Sink;

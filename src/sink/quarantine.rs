@@ -6,6 +6,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use super::row_sink::Sink;
+use super::typed::Typed;
 use crate::error::Error;
 use crate::failpoint;
 use crate::source::{durable_rename, unfinished_name};
@@ -78,6 +79,13 @@ impl QuarantineNames {
     }
 }
 
+/// `cell` behind an apostrophe where a spreadsheet would take it for a formula. Numbers are none. The rejected rows stay as
+/// they came.
+fn inert(cell: &str) -> Cow<'_, str> {
+    let is_formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']) && cell.parse::<f64>().is_err();
+    if is_formula { Cow::Owned(format!("'{cell}")) } else { Cow::Borrowed(cell) }
+}
+
 fn remove(path: &Path) -> Result<(), Error> {
     match fs::remove_file(path) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::storage(path)(e)),
@@ -94,6 +102,8 @@ pub struct QuarantineSink {
     begun: bool,
     /// The name under which the file is held, where the names are those of an entry at work.
     held: Option<PathBuf>,
+    /// What lies under the name of the rejected rows, until it is known whether somebody has typed into it.
+    earlier: Option<Typed>,
 }
 
 struct OpenFiles {
@@ -107,7 +117,7 @@ struct OpenFiles {
 impl QuarantineSink {
     /// For the file that `names` belong to.
     pub fn new(names: QuarantineNames) -> Self {
-        Self { names, header: Header::default(), open: None, begun: false, held: None }
+        Self { names, header: Header::default(), open: None, begun: false, held: None, earlier: None }
     }
 
     /// Writes under the final names only while `path` exists. A worker whose claim was taken over has lost that name; the
@@ -123,16 +133,11 @@ impl QuarantineSink {
         let mut writer = BufWriter::new(File::create_new(&rejected).map_err(Error::storage(&rejected))?);
         let mark = self.header.encoding.map_or(&b""[..], FileEncoding::mark);
         writer.write_all(mark).map_err(Error::storage(&rejected))?;
-        let header = self.as_delivered(&self.header.bytes);
+        let header = self.header.as_delivered(&self.header.bytes);
         writer.write_all(&header).map_err(Error::storage(&rejected))?;
         let reasons = reasons_writer(&self.names)?;
         let (next_line, begun) = (self.header.lines + 1, !header.is_empty());
         Ok(OpenFiles { rejected: writer, reasons, next_line, begun })
-    }
-
-    /// Text as the file writes it.
-    fn as_delivered<'t>(&self, text: &'t [u8]) -> Cow<'t, [u8]> {
-        self.header.encoding.map_or(Cow::Borrowed(text), |encoding| encoding.bytes_of(text))
     }
 
     fn append(&mut self, row: &[u8], rejection: &Rejection) -> Result<(), Error> {
@@ -146,17 +151,18 @@ impl QuarantineSink {
         let failed = Error::storage(&self.names.rejected);
         if rejection.verdict != Verdict::Continuation {
             if std::mem::replace(&mut open.begun, true) {
-                open.rejected.write_all(&self.as_delivered(&self.header.line_end)).map_err(failed)?;
+                open.rejected.write_all(&self.header.as_delivered(&self.header.line_end)).map_err(failed)?;
             }
             let (line, rejected_line) = (rejection.position.line.to_string(), open.next_line.to_string());
             for r in &rejection.reasons {
-                let record = [&line, &rejected_line, &r.column, &r.value, r.rule.as_str(), &r.message];
+                let (column, value, message) = (inert(&r.column), inert(&r.value), inert(&r.message));
+                let record = [&line, &rejected_line, &*column, &*value, r.rule.as_str(), &*message];
                 open.reasons.write_record(record).map_err(|e| csv_failure(&self.names.reasons, e))?;
             }
             open.next_line += 1;
         }
         open.next_line += memchr::memchr_iter(b'\n', row).count() as u64;
-        open.rejected.write_all(&self.as_delivered(row)).map_err(Error::storage(&self.names.rejected))?;
+        open.rejected.write_all(&self.header.as_delivered(row)).map_err(Error::storage(&self.names.rejected))?;
         self.open = Some(open);
         Ok(())
     }
@@ -165,10 +171,19 @@ impl QuarantineSink {
 impl Sink for QuarantineSink {
     fn begin(&mut self, header: &Header) -> Result<(), Error> {
         self.header = header.clone();
+        // Lines of other kinds can't be told from what somebody typed.
+        let is_plain = header.encoding.is_none() && header.line_end.ends_with(b"\n") && !header.bytes.is_empty();
+        self.earlier = if is_plain { Typed::open(&self.names.rejected)? } else { None };
+        if let Some(earlier) = &mut self.earlier {
+            earlier.begin(&self.header.bytes).map_err(Error::storage(&self.names.rejected))?;
+        }
         Ok(())
     }
 
     fn write(&mut self, batch: &mut Batch, _devices: &[String]) -> Result<(), Error> {
+        if let Some(earlier) = &mut self.earlier {
+            earlier.see(batch).map_err(Error::storage(&self.names.rejected))?;
+        }
         for rejection in &batch.rejections {
             self.append(batch.row(rejection.position), rejection)?;
         }
@@ -178,20 +193,31 @@ impl Sink for QuarantineSink {
     /// Both files stand under their names before the step commits: a crash in between leaves files that the next
     /// attempt writes again, never a commit without its files.
     fn finish(&mut self) -> Result<(), Error> {
+        let failed = || Error::storage(&self.names.rejected);
+        let is_typed = self.earlier.take().map(Typed::end).transpose().map_err(failed())?.unwrap_or(false);
+        if is_typed {
+            let shown = self.names.rejected.display();
+            tracing::warn!(
+                "{shown} was changed since it was written: left as it is; `iotpipe replay` sends it through"
+            );
+        }
         let Some(mut open) = self.open.take() else {
             if self.names.owner.1 <= 1 {
                 // Before the first claim there was no pass that could have left any.
                 return Ok(());
             }
             expect_held(self.held.as_deref())?;
-            return self.names.remove_rows();
+            return if is_typed { remove(&self.names.reasons) } else { self.names.remove_rows() };
         };
         let failed = || Error::storage(&self.names.rejected);
-        open.rejected.write_all(&self.as_delivered(&self.header.line_end)).map_err(failed())?;
+        open.rejected.write_all(&self.header.as_delivered(&self.header.line_end)).map_err(failed())?;
         let file = open.rejected.into_inner().map_err(|e| failed()(e.into_error()))?;
         file.sync_all().map_err(failed())?;
         failpoint::reach("rejected-synced");
-        publish(&self.names, &self.names.rejected, self.held.as_deref())?;
+        match is_typed {
+            true => remove(&self.names.temporary(&self.names.rejected))?,
+            false => publish(&self.names, &self.names.rejected, self.held.as_deref())?,
+        }
         failpoint::reach("rejected-renamed");
         finish_reasons(open.reasons, &self.names, self.held.as_deref())?;
         self.begun = false;
@@ -218,7 +244,7 @@ pub fn write_file_reason(names: &QuarantineNames, refusal: &FileRejection, held:
     names.remove_rows()?;
     let mut reasons = reasons_writer(names)?;
     let failed = |e| csv_failure(&names.reasons, e);
-    reasons.write_record(["", "", "", "", refusal.rule.as_str(), &refusal.message]).map_err(failed)?;
+    reasons.write_record(["", "", "", "", refusal.rule.as_str(), &*inert(&refusal.message)]).map_err(failed)?;
     for Offence { line, reason } in refusal.offences.first() {
         let record = [&line.to_string(), "", &reason.column, &reason.value, reason.rule.as_str(), &reason.message];
         reasons.write_record(record).map_err(failed)?;

@@ -1,72 +1,159 @@
-//! The quarantine as it should be ↔ the quarantine as it is.
+//! The rejections of a second pass ↔ the quarantine as it is. Nothing is written: both are compared as they pass by.
 
-use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::io::{self, BufReader};
+use std::iter::Peekable;
+use std::path::Path;
 
 use super::findings::Findings;
+use super::line_comparison::{Compared, LineComparison};
 use super::quarantine::QuarantineNames;
+use super::row_sink::Sink;
 use crate::error::Error;
-use iotpipe_core::reading::Rule;
+use iotpipe_core::parse::{FileEncoding, Header};
+use iotpipe_core::reading::{Batch, Reason, Rejection, Rule, Verdict};
 
-/// A folder in which a second pass writes what the quarantine should hold. It goes when this is dropped.
-pub struct Scratch {
-    folder: PathBuf,
+/// How the file with the rejected rows compares with them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RejectedRows {
+    /// Byte for byte.
+    Same,
+    /// It is not there.
+    Gone,
+    /// Rows that break the contract were changed or taken away, from this line on: as a correction does.
+    Corrected(u64),
+    /// It has more rows, or others, than were set aside, from this line on.
+    Other(u64),
 }
 
-impl Scratch {
-    /// In `quarantine`, since there is room for the same again, hidden and named after the worker `owner`.
+/// Compares each rejection with what the quarantine has of it.
+pub struct QuarantineAudit {
+    names: QuarantineNames,
+    header: Header,
+    next_line: u64,
+    rejected: Option<LineComparison<BufReader<File>>>,
+    reasons: Peekable<Reasons>,
+    is_empty: bool,
+    findings: Findings,
+}
+
+impl QuarantineAudit {
+    /// Of what lies under `names`.
     ///
     /// # Errors
-    /// When it can't be made.
-    pub fn new(quarantine: &Path, owner: i64) -> Result<Self, Error> {
-        let folder = quarantine.join(format!(".verify.{owner}"));
-        fs::create_dir_all(&folder).map_err(Error::storage(&folder))?;
-        Ok(Self { folder })
+    /// When it can't be read.
+    pub fn new(names: QuarantineNames) -> Result<Self, Error> {
+        let rejected = open(&names.rejected)?.map(LineComparison::new);
+        let reasons =
+            Reasons(open(&names.reasons)?.map(|file| csv::Reader::from_reader(file).into_records())).peekable();
+        Ok(Self {
+            names,
+            header: Header::default(),
+            next_line: 0,
+            rejected,
+            reasons,
+            is_empty: true,
+            findings: Findings::default(),
+        })
     }
 
-    /// The folder.
-    pub fn folder(&self) -> &Path {
-        &self.folder
+    /// What differs among the reasons, and how the rejected rows compare.
+    ///
+    /// # Errors
+    /// When they can't be read.
+    pub fn into_findings(mut self) -> Result<(Findings, RejectedRows), Error> {
+        while let Some(more) = self.reasons.next() {
+            self.no_bad_row(&more);
+        }
+        let rejected = match (self.is_empty, self.rejected) {
+            (true, None) => RejectedRows::Same,
+            (true, Some(_)) => {
+                self.findings.add(format!("{} holds rows that are no bad ones", self.names.rejected.display()));
+                RejectedRows::Same
+            }
+            (false, None) => RejectedRows::Gone,
+            (false, Some(mut comparison)) => {
+                comparison
+                    .compare(&self.header.as_delivered(&self.header.line_end))
+                    .map_err(Error::source(&self.names.rejected))?;
+                match comparison.end().map_err(Error::source(&self.names.rejected))? {
+                    Compared::Same => RejectedRows::Same,
+                    Compared::Changed(line) => RejectedRows::Corrected(line),
+                    Compared::Other(line) => RejectedRows::Other(line),
+                }
+            }
+        };
+        Ok((self.findings, rejected))
     }
-}
 
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.folder);
+    fn compare_rejected(&mut self, row: &[u8], rejection: &Rejection) -> io::Result<()> {
+        let begins = std::mem::take(&mut self.is_empty);
+        if begins {
+            self.next_line = self.header.lines + 1;
+        }
+        let Some(comparison) = &mut self.rejected else { return Ok(()) };
+        if begins {
+            comparison.compare(self.header.encoding.map_or(&b""[..], FileEncoding::mark))?;
+            comparison.compare(&self.header.as_delivered(&self.header.bytes))?;
+        }
+        if rejection.verdict != Verdict::Continuation {
+            if !begins || !self.header.bytes.is_empty() {
+                comparison.compare(&self.header.as_delivered(&self.header.line_end))?;
+            }
+            // Nobody corrects a repeat.
+            comparison.may_change = rejection.verdict == Verdict::Rejected;
+        }
+        comparison.compare(&self.header.as_delivered(row))
     }
-}
 
-/// A broken rule as `reasons.csv` has it, apart from its message.
-#[derive(Debug, PartialEq, Eq)]
-struct Reason {
-    line: u64,
-    rejected_line: u64,
-    rest: [String; 3],
-}
-
-/// Says where `actual` is not what it should be. Streams both; messages are not compared, since those of duplicates
-/// name a file that may have been taken out since.
-///
-/// # Errors
-/// When a file can't be read.
-pub fn compare_quarantine(
-    expected: &QuarantineNames,
-    actual: &QuarantineNames,
-    findings: &mut Findings,
-) -> Result<(), Error> {
-    compare_reasons(&expected.reasons, &actual.reasons, findings)?;
-    match (open(&expected.rejected)?, open(&actual.rejected)?) {
-        (None, None) => {}
-        (None, Some(_)) => findings.add(format!("{} holds rows that are no bad ones", actual.rejected.display())),
-        (Some(_), None) => findings.add(format!("{} is gone", actual.rejected.display())),
-        (Some(expected), Some(found)) => {
-            if let Some(line) = first_difference(expected, found).map_err(Error::source(&actual.rejected))? {
-                findings.add(format!("{} differs from its line {line} on", actual.rejected.display()));
+    fn compare_reasons(&mut self, rejection: &Rejection) {
+        let line = rejection.position.line;
+        while let Some(more) = self.reasons.next_if(|have| have.line < line) {
+            self.no_bad_row(&more);
+        }
+        let shown = self.names.reasons.display().to_string();
+        for reason in &rejection.reasons {
+            let Some(have) = self.reasons.next_if(|have| have.line == line) else {
+                self.findings.add(match reason.rule {
+                    Rule::DuplicateKey => format!("line {line} is neither in the database nor in {shown}"),
+                    rule => format!("line {line} ({}) is not in {shown}", rule.as_str()),
+                });
+                continue;
+            };
+            if have.rejected_line != self.next_line || !have.says(reason) {
+                self.findings.add(format!("{shown} gives other reasons for line {line}"));
             }
         }
     }
-    Ok(())
+
+    fn no_bad_row(&mut self, more: &Recorded) {
+        let shown = self.names.reasons.display();
+        self.findings.add(format!("{shown} has line {} ({}), which is no bad row", more.line, more.rule));
+    }
+}
+
+impl Sink for QuarantineAudit {
+    fn begin(&mut self, header: &Header) -> Result<(), Error> {
+        self.header = header.clone();
+        Ok(())
+    }
+
+    fn write(&mut self, batch: &mut Batch, _devices: &[String]) -> Result<(), Error> {
+        for rejection in &batch.rejections {
+            let row = batch.row(rejection.position);
+            self.compare_rejected(row, rejection).map_err(Error::source(&self.names.rejected))?;
+            if rejection.verdict != Verdict::Continuation {
+                self.compare_reasons(rejection);
+                self.next_line += 1;
+            }
+            self.next_line += memchr::memchr_iter(b'\n', row).count() as u64;
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
 }
 
 fn open(path: &Path) -> Result<Option<BufReader<File>>, Error> {
@@ -77,79 +164,53 @@ fn open(path: &Path) -> Result<Option<BufReader<File>>, Error> {
     }
 }
 
-fn first_difference(mut a: impl BufRead, mut b: impl BufRead) -> io::Result<Option<u64>> {
-    let mut line = 1;
-    loop {
-        let (left, right) = (a.fill_buf()?, b.fill_buf()?);
-        let n = left.len().min(right.len());
-        if n == 0 {
-            return Ok((left.len() != right.len()).then_some(line));
-        }
-        let same = (0..n).take_while(|&i| left[i] == right[i]).count();
-        line += memchr::memchr_iter(b'\n', &left[..same]).count() as u64;
-        if same < n {
-            return Ok(Some(line));
-        }
-        a.consume(n);
-        b.consume(n);
+/// A broken rule as `reasons.csv` has it, apart from its message: that of a repeat names a file that may have been taken out
+/// since.
+#[derive(Debug)]
+struct Recorded {
+    line: u64,
+    rejected_line: u64,
+    column: String,
+    value: String,
+    rule: String,
+}
+
+impl Recorded {
+    /// The first version put no apostrophe before what a spreadsheet takes for a formula.
+    fn says(&self, reason: &Reason) -> bool {
+        let same = |cell: &str, text: &str| cell == text || cell.strip_prefix('\'') == Some(text);
+        same(&self.column, &reason.column) && same(&self.value, &reason.value) && self.rule == reason.rule.as_str()
     }
 }
 
-fn compare_reasons(expected: &Path, actual: &Path, findings: &mut Findings) -> Result<(), Error> {
-    let (mut expected, mut found) = (reasons(expected)?, reasons(actual)?);
-    let (mut want, mut have) = (expected.next(), found.next());
-    loop {
-        let order = match (&want, &have) {
-            (None, None) => return Ok(()),
-            (Some(_), None) => std::cmp::Ordering::Less,
-            (None, Some(_)) => std::cmp::Ordering::Greater,
-            (Some(w), Some(h)) => w.line.cmp(&h.line),
-        };
-        match (order, &want, &have) {
-            (std::cmp::Ordering::Less, Some(w), _) => {
-                findings.add(match w.rest[2] == Rule::DuplicateKey.as_str() {
-                    true => format!("line {} is neither in the database nor in {}", w.line, actual.display()),
-                    false => format!("line {} ({}) is not in {}", w.line, w.rest[2], actual.display()),
-                });
-                want = expected.next();
-            }
-            (std::cmp::Ordering::Greater, _, Some(h)) => {
-                findings.add(format!("{} has line {} ({}), which is no bad row", actual.display(), h.line, h.rest[2]));
-                have = found.next();
-            }
-            _ => {
-                if want != have {
-                    let line = want.as_ref().map_or(0, |w| w.line);
-                    findings.add(format!("{} gives other reasons for line {line}", actual.display()));
-                }
-                (want, have) = (expected.next(), found.next());
-            }
-        }
-    }
-}
+/// The lines of a `reasons.csv`; none where there is no such file.
+struct Reasons(Option<csv::StringRecordsIntoIter<BufReader<File>>>);
 
-fn reasons(path: &Path) -> Result<impl Iterator<Item = Reason> + use<>, Error> {
-    let records = open(path)?.map(|file| csv::Reader::from_reader(file).into_records());
-    Ok(records.into_iter().flatten().map_while(Result::ok).map(|record| {
-        let text = |i: usize| record.get(i).unwrap_or_default();
-        Reason {
+impl Iterator for Reasons {
+    type Item = Recorded;
+
+    fn next(&mut self) -> Option<Recorded> {
+        let record = self.0.as_mut()?.next()?;
+        // What can't be read is no line of any bad row.
+        let record = record.unwrap_or_default();
+        let text = |i: usize| record.get(i).unwrap_or_default().to_owned();
+        Some(Recorded {
             line: text(0).parse().unwrap_or(0),
             rejected_line: text(1).parse().unwrap_or(0),
-            rest: [2, 3, 4].map(|i| text(i).to_owned()),
-        }
-    }))
+            column: text(2),
+            value: text(3),
+            rule: text(4),
+        })
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_first_line_that_differs() {
-        let line = |a: &str, b: &str| first_difference(a.as_bytes(), b.as_bytes()).unwrap();
-        assert_eq!(line("a\nb\n", "a\nb\n"), None);
-        assert_eq!(line("a\nb\n", "a\nc\n"), Some(2));
-        assert_eq!(line("a\nb\n", "a\n"), Some(2));
-        assert_eq!(line("", "a"), Some(1));
-    }
+/// The rule and the message that the `.reasons.csv` of a file refused whole gives; `None` where it is not there.
+///
+/// # Errors
+/// When it can't be read.
+pub fn file_reason(names: &QuarantineNames) -> Result<Option<(String, String)>, Error> {
+    let Some(file) = open(&names.reasons)? else { return Ok(None) };
+    let record = csv::Reader::from_reader(file).into_records().next().and_then(Result::ok).unwrap_or_default();
+    let text = |i: usize| record.get(i).unwrap_or_default().to_owned();
+    Ok(Some((text(4), text(5))))
 }

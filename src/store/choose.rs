@@ -47,11 +47,11 @@ impl Store {
     ///
     /// # Errors
     /// When the database is away, or its statistics are being computed anew.
-    pub fn snapshot<'a>(&'a self, contract: &'a Contract) -> Result<Box<dyn Snapshot + 'a>, StoreError> {
+    pub fn snapshot(&self, contract: &Contract) -> Result<Box<dyn Snapshot + '_>, StoreError> {
         self.expect_settled_statistics(contract.window_micros)?;
-        let snapshot: Box<dyn Snapshot + 'a> = match &self.backend {
-            Backend::Postgres(_) => Box::new(PostgresSnapshot::begin(self, contract)?),
-            Backend::Sqlite(path) => Box::new(SqliteSnapshot::begin(path, contract)?),
+        let snapshot: Box<dyn Snapshot + '_> = match &self.backend {
+            Backend::Postgres(_) => Box::new(PostgresSnapshot::begin(self)?),
+            Backend::Sqlite(path) => Box::new(SqliteSnapshot::begin(path)?),
         };
         // Still so: nothing began in between.
         self.expect_settled_statistics(contract.window_micros)?;

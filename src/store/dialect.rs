@@ -56,6 +56,14 @@ impl Dialect {
         }
     }
 
+    /// What keeps a row, or what others do by it, for this transaction alone.
+    pub fn for_update(self) -> &'static str {
+        match self {
+            Dialect::Postgres => "FOR UPDATE",
+            Dialect::Sqlite => "",
+        }
+    }
+
     /// What comes before statements whose loss in a crash of the server harms nobody.
     pub fn without_waiting_for_the_disk(self) -> &'static str {
         match self {

@@ -1,4 +1,6 @@
-//! Readings whose key exists become rejections that name the row that came first.
+//! Readings whose key exists become rejections that name the row that came first, and are counted by the file that has it.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use iotpipe_core::contract::Contract;
 use iotpipe_core::reading::{Batch, Reason, Rejection, Rule, Verdict};
@@ -16,6 +18,54 @@ pub struct Earlier {
     pub lines: Option<i64>,
     /// Indices of the sensors whose values differ.
     pub differing: Vec<usize>,
+    /// Whether the manifest has its file as loaded.
+    pub is_loaded: bool,
+}
+
+impl Earlier {
+    /// Whether it is no earlier row but this one, stored by an earlier pass over the same file.
+    pub(crate) fn is_row(&self, file_id: i64, line: u64) -> bool {
+        (self.file_id, self.line) == (file_id, line as i64)
+    }
+}
+
+/// How many rows of the files of a transaction were set aside because of which other file, that stores them: `set_aside`
+/// keeps it, so that they can be looked at again where the other is taken out.
+#[derive(Debug, Default)]
+pub(super) struct BecauseOf {
+    /// Of the open file.
+    rows: BTreeMap<i64, i64>,
+    files: BTreeSet<i64>,
+}
+
+impl BecauseOf {
+    /// Begins the part of another file.
+    pub(super) fn open_file(&mut self) {
+        self.rows.clear();
+    }
+
+    /// Counts the rows of the file `own` that are set aside.
+    pub(super) fn count(&mut self, own: i64, duplicates: &[(usize, Earlier)]) {
+        for (_, earlier) in duplicates.iter().filter(|(_, earlier)| earlier.is_loaded && earlier.file_id != own) {
+            *self.rows.entry(earlier.file_id).or_default() += 1;
+        }
+    }
+
+    /// The statement that notes the rows of the file `own`; empty where there are none.
+    pub(super) fn close_file(&mut self, own: i64) -> String {
+        self.files.extend(self.rows.keys());
+        let pairs: Vec<String> = self.rows.iter().map(|(file, rows)| format!("({own}, {file}, {rows})")).collect();
+        match pairs.is_empty() {
+            true => String::new(),
+            false => format!("INSERT INTO set_aside (file_id, because_of, rows) VALUES {};", pairs.join(", ")),
+        }
+    }
+
+    /// The others, for a list in SQL; `None` where there are none.
+    pub(super) fn files(&self) -> Option<String> {
+        let ids: Vec<String> = self.files.iter().map(i64::to_string).collect();
+        (!ids.is_empty()).then(|| ids.join(", "))
+    }
 }
 
 /// Moves the readings at the given indices (with the rows that came first) to the rejections.

@@ -4,6 +4,7 @@
 
 mod choose;
 mod connection;
+mod contract;
 mod dialect;
 mod duplicate;
 pub mod entity;
@@ -21,6 +22,7 @@ mod unload;
 mod window;
 
 pub use connection::Store;
+pub use contract::keep_statement;
 pub use dialect::Dialect;
 pub use duplicate::Earlier;
 pub(crate) use duplicate::set_aside;
@@ -28,5 +30,6 @@ pub use error::StoreError;
 pub(crate) use rejections::rejection_statements;
 pub use session::Session;
 pub use snapshot::{FileRows, Snapshot, StoredAggregate};
-pub use transaction::LoadTransaction;
+pub use transaction::{LoadTransaction, Totals};
+pub use unload::{TakenOut, Unloading};
 pub use window::WindowPin;

@@ -55,3 +55,27 @@ pub(super) fn roll_up(files: &[i64], least: &str, greatest: &str) -> String {
             avg = s.avg + {delta} * excluded.count / {n}, m2 = {m2}, stddev = {grown}"
     )
 }
+
+/// Keeps the aggregates of a loaded file under its negated number while others are computed: the totals that it had a
+/// share in are told by both.
+pub(super) fn set_by(file_id: i64) -> String {
+    format!("UPDATE file_aggregates SET file_id = -{file_id} WHERE file_id = {file_id}")
+}
+
+/// Adds up anew, from all loaded files, the totals that `file_id` has a share in, or had before [`set_by`]: a smallest or
+/// largest value can't be subtracted. Nobody may add to totals meanwhile.
+pub(super) fn add_up_anew(file_id: i64) -> [String; 3] {
+    let keys =
+        format!("SELECT device_id, sensor, window_start FROM file_aggregates WHERE file_id IN ({file_id}, -{file_id})");
+    let key_is_touched = format!("(device_id, sensor, window_start) IN ({keys})");
+    let others = merged(&format!("file_id IN (SELECT id FROM manifest WHERE state = 'loaded') AND {key_is_touched}"));
+    [
+        format!("DELETE FROM sensor_aggregates WHERE {key_is_touched}"),
+        format!(
+            "INSERT INTO sensor_aggregates (device_id, sensor, window_start, count, min, max, avg, m2, stddev)
+             SELECT device_id, sensor, window_start, count, min, max, mean, m2, {} FROM ({others}) AS f",
+            deviation("m2", "count")
+        ),
+        format!("DELETE FROM file_aggregates WHERE file_id = -{file_id}"),
+    ]
+}

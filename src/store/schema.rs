@@ -184,7 +184,9 @@ fn column_type(kind: SensorType, embedded: bool) -> &'static str {
     }
 }
 
-/// Sensors of earlier contracts stay in the view, behind those of this one: what was loaded can be read.
+/// Sensors of earlier contracts stay in the view: what was loaded can be read. A view that is there keeps its columns where
+/// they are, new ones stand behind them, so that PostgreSQL replaces it in place: who may read it still may, and views that
+/// others have made of it stay.
 async fn readings_view(db: &impl ConnectionTrait, contract: &Contract, embedded: bool) -> Result<String, Cause> {
     let own = ["device_id", "ts", "file_id", "line_number"];
     let mut sensors: Vec<String> = contract.sensors.iter().map(|s| s.name.clone()).collect();
@@ -193,19 +195,60 @@ async fn readings_view(db: &impl ConnectionTrait, contract: &Contract, embedded:
             sensors.push(column.name);
         }
     }
-    let sensors: String = sensors.iter().map(|s| format!("r.\"{s}\", ")).collect();
-    let ts = match embedded {
-        false => "r.ts",
-        // Whole seconds are rounded down, also before 1970, so that the microseconds behind them are never negative.
-        true => {
-            "strftime('%Y-%m-%dT%H:%M:%S', (r.ts - (r.ts % 1000000 + 1000000) % 1000000) / 1000000, 'unixepoch')
-             || printf('.%06dZ', (r.ts % 1000000 + 1000000) % 1000000)"
-        }
+    let mut columns: Vec<&str> = ["ts", "device"].to_vec();
+    columns.extend(sensors.iter().map(String::as_str));
+    columns.extend(["file", "line_number"]);
+    let present = if embedded { Vec::new() } else { view_columns(db).await? };
+    let is_replaced = !present.is_empty() && present.iter().all(|column| columns.contains(&column.as_str()));
+    if is_replaced {
+        let place = |column: &&str| present.iter().position(|there| there == column).unwrap_or(usize::MAX);
+        columns.sort_by_key(place);
+    }
+    let (begin, end) = match (embedded, is_replaced) {
+        (true, _) => ("DROP VIEW IF EXISTS iot_readings; CREATE VIEW".to_owned(), String::new()),
+        (false, true) => ("CREATE OR REPLACE VIEW".to_owned(), String::new()),
+        (false, false) => ("DROP VIEW IF EXISTS iot_readings; CREATE VIEW".to_owned(), grants(db).await?),
     };
+    let columns: Vec<String> = columns.into_iter().map(|column| expression(column, embedded)).collect();
     Ok(format!(
-        "DROP VIEW IF EXISTS iot_readings;
-         CREATE VIEW iot_readings AS
-         SELECT {ts} AS ts, d.name AS device, {sensors}m.source AS file, r.line_number
-         FROM iot_raw_data r JOIN device d ON d.id = r.device_id LEFT JOIN manifest m ON m.id = r.file_id;"
+        "{begin} iot_readings AS SELECT {}
+         FROM iot_raw_data r JOIN device d ON d.id = r.device_id LEFT JOIN manifest m ON m.id = r.file_id;{end}",
+        columns.join(", ")
     ))
+}
+
+/// What a column of the view is.
+fn expression(column: &str, embedded: bool) -> String {
+    match column {
+        // Whole seconds are rounded down, also before 1970, so that the microseconds behind them are never negative.
+        "ts" if embedded => {
+            "strftime('%Y-%m-%dT%H:%M:%S', (r.ts - (r.ts % 1000000 + 1000000) % 1000000) / 1000000, 'unixepoch')
+             || printf('.%06dZ', (r.ts % 1000000 + 1000000) % 1000000) AS ts"
+                .to_owned()
+        }
+        "device" => "d.name AS device".to_owned(),
+        "file" => "m.source AS file".to_owned(),
+        column => format!("r.\"{column}\""),
+    }
+}
+
+/// Columns of the view on PostgreSQL, in order; none where there is no such view.
+async fn view_columns(db: &impl ConnectionTrait) -> Result<Vec<String>, DbErr> {
+    let query = "SELECT a.attname::text FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+                 WHERE a.attrelid = to_regclass('iot_readings') AND c.relkind = 'v' AND a.attnum > 0 ORDER BY a.attnum";
+    texts(db, query).await
+}
+
+/// The statements that let those read a view made anew who might read the one before.
+async fn grants(db: &impl ConnectionTrait) -> Result<String, DbErr> {
+    let query = "SELECT format(' GRANT %s ON iot_readings TO %s;', a.privilege_type,
+                        CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END)
+                 FROM pg_class c, aclexplode(c.relacl) a
+                 WHERE c.oid = to_regclass('iot_readings') AND a.grantee <> c.relowner";
+    Ok(texts(db, query).await?.concat())
+}
+
+async fn texts(db: &impl ConnectionTrait, query: &str) -> Result<Vec<String>, DbErr> {
+    let rows = db.query_all_raw(Statement::from_string(db.get_database_backend(), query)).await?;
+    rows.iter().map(|row| row.try_get_by_index(0)).collect()
 }

@@ -1,12 +1,15 @@
 //! The database as it stood at one moment, for a proof that nothing moves under.
 
+use std::collections::HashMap;
+
 use sea_orm::sea_query::{Expr, ExprTrait, IntoColumnRef, Order, PostgresQueryBuilder, Query};
 
 use super::duplicate::Earlier;
 use super::entity::{device, file_aggregates, iot_raw_data};
 use super::error::StoreError;
 use super::rollup::{deviation, felt, merged};
-use iotpipe_core::aggregate::Stats;
+use iotpipe_core::aggregate::{Stats, TOLERANCE};
+use iotpipe_core::contract::Contract;
 use iotpipe_core::reading::Batch;
 
 /// Reads what was stored. All answers are of the same moment.
@@ -15,7 +18,32 @@ pub trait Snapshot {
     ///
     /// # Errors
     /// When the database can't be asked.
-    fn find(&mut self, batch: &Batch, devices: &[String]) -> Result<Vec<(usize, Earlier)>, StoreError>;
+    fn find(
+        &mut self,
+        contract: &Contract,
+        batch: &Batch,
+        devices: &[String],
+    ) -> Result<Vec<(usize, Earlier)>, StoreError>;
+
+    /// How each entry of the manifest stood: by identity, its state and the number of its latest claim.
+    ///
+    /// # Errors
+    /// As for `find`.
+    fn entries(&mut self) -> Result<HashMap<i64, (String, i64)>, StoreError>;
+
+    /// Which files had rows of a file that were set aside, how many, and whether they are
+    /// loaded, `None` where the manifest has no such file.
+    ///
+    /// # Errors
+    /// As for `find`.
+    fn set_aside_of(&mut self, file_id: i64) -> Result<Vec<(i64, i64, Option<bool>)>, StoreError>;
+
+    /// What stands in `file_aggregates` and `set_aside` of files that are not loaded, and contracts that are not what their
+    /// hash says, in words.
+    ///
+    /// # Errors
+    /// As for `find`.
+    fn orphans(&mut self) -> Result<Vec<String>, StoreError>;
 
     /// How many rows the table has of each file, and that file's state, `None` where the manifest has no such file.
     ///
@@ -100,30 +128,68 @@ fn device_is(column: impl IntoColumnRef) -> Expr {
     Expr::col((device::Entity, device::Column::Id)).eq(Expr::col(column))
 }
 
-/// Compares both ways round. What was added up in another order may differ in the last digits: by a billionth of the
-/// largest value, squared and per value for the squares. Without a mean (a value out of all range) there is none to
-/// compare, on either side. As in [`merged`], nothing here overflows: a scale is at most twice the largest value that is
-/// averaged, and what is smaller than a float's square root counts as nothing.
+pub(super) const ENTRIES: &str = "SELECT id, state, claim_no FROM manifest";
+
+/// One parameter, the file.
+pub(super) const SET_ASIDE_OF: &str = "SELECT s.because_of, s.rows, m.state = 'loaded'
+    FROM set_aside s LEFT JOIN manifest m ON m.id = s.because_of WHERE s.file_id = $1";
+
+/// Aggregates of files that are not to have any, and notes about rows of files that are not loaded. An open file may have
+/// some of an earlier step.
+pub(super) const ORPHANS: &str = "SELECT CAST(a.n AS text) || ' aggregates are of file ' || CAST(a.file_id AS text) || ', '
+        || coalesce('which is ' || m.state, 'which the manifest does not know')
+    FROM (SELECT file_id, count(*) AS n FROM file_aggregates GROUP BY file_id) a LEFT JOIN manifest m ON m.id = a.file_id
+    WHERE m.state IS NULL OR m.state IN ('duplicate', 'rejected', 'unloaded')
+    UNION ALL
+    SELECT 'set_aside has rows of file ' || CAST(s.file_id AS text) || ', which is not loaded'
+    FROM set_aside s LEFT JOIN manifest m ON m.id = s.file_id WHERE m.state IS NULL OR m.state <> 'loaded'";
+
+pub(super) const CONTRACTS: &str = "SELECT hash, body FROM contract";
+
+/// Kept contracts that are not what their hash says.
+pub(super) fn false_contracts(kept: Vec<(String, String)>) -> impl Iterator<Item = String> {
+    let is_false = |(hash, body): &(String, String)| !Contract::from_toml(body).is_ok_and(|kept| kept.hash == *hash);
+    let shown = |(hash, _): (String, String)| {
+        format!("the contract {} is not the one that was kept under this hash", hash.get(..12).unwrap_or(&hash))
+    };
+    kept.into_iter().filter(is_false).map(shown)
+}
+
+/// Compares both ways round. What was merged in another order may differ by the tolerance of
+/// [`Stats::is_close_to`], which this says in SQL. Without a mean (a value out of all range) there is none to compare, on
+/// either side. As in [`merged`], nothing here leaves the range of a float: roots are taken before they are multiplied, and
+/// what is smaller than a float's square root counts as nothing.
 pub(super) fn drifted_totals() -> String {
-    let merged = merged("file_id IN (SELECT id FROM manifest WHERE state = 'loaded')");
+    let which = "file_id IN (SELECT id FROM manifest WHERE state = 'loaded')";
+    let merged = merged(which);
     let scale = format!("(1e-130 + ({}) + ({}))", felt("abs(t.min)"), felt("abs(t.max)"));
-    let deviation = deviation("t.m2", "t.count");
+    let (mean, root) = (felt("t.mean"), felt("sqrt(t.m2)"));
+    let squares = format!("{TOLERANCE:e} * parts * ({root}) * sqrt(1e-280 + t.m2 + t.count * ({mean}) * ({mean}))");
+    let least = felt(&format!("{TOLERANCE:e} * {scale}"));
+    let deviation = deviation("s.m2", "s.count");
     let both = "s.device_id = t.device_id AND s.sensor = t.sensor AND s.window_start = t.window_start";
     format!(
-        "WITH t AS ({merged}), drifted AS (
+        "WITH t AS (
+             SELECT f.*, p.parts FROM ({merged}) AS f JOIN (
+                 SELECT device_id, sensor, window_start, count(*) AS parts FROM file_aggregates WHERE {which}
+                 GROUP BY device_id, sensor, window_start) AS p
+             ON p.device_id = f.device_id AND p.sensor = f.sensor AND p.window_start = f.window_start),
+         drifted AS (
              SELECT t.device_id, t.sensor, t.window_start, t.count AS expected, s.count AS found
              FROM t LEFT JOIN sensor_aggregates s ON {both}
              WHERE s.count IS NULL OR s.count <> t.count OR s.min <> t.min OR s.max <> t.max
                 OR CASE WHEN t.mean IS NULL THEN s.avg IS NOT NULL OR s.m2 IS NOT NULL OR s.stddev IS NOT NULL
-                        ELSE s.avg IS NULL OR s.m2 IS NULL OR abs(s.avg - t.mean) > 1e-9 * {scale}
-                             OR abs(s.m2 - t.m2) > 1e-9 * {scale} * {scale} * t.count
-                             OR (t.count > 1 AND (s.stddev IS NULL OR abs(s.stddev - ({deviation})) > 1e-5 * {scale})) END
+                        ELSE s.avg IS NULL OR s.m2 IS NULL OR abs(s.avg - t.mean) > {TOLERANCE:e} * parts * {scale}
+                             OR abs(s.m2 - t.m2) > {squares} + t.count * ({least}) * ({least})
+                             OR (t.count > 1) <> (s.stddev IS NOT NULL)
+                             OR (t.count > 1 AND abs(s.stddev - ({deviation})) > 1e-12 * ({deviation})) END
              UNION ALL
              SELECT s.device_id, s.sensor, s.window_start, 0, s.count
              FROM sensor_aggregates s LEFT JOIN t ON {both} WHERE t.count IS NULL)
-         SELECT d.name || ' ' || t.sensor || ' from ' || CAST(t.window_start AS text) || ': the files add up to '
-                || CAST(t.expected AS text) || ' values, the total has ' || coalesce(CAST(t.found AS text), 'none')
+         SELECT coalesce(d.name, 'an unknown device') || ' ' || t.sensor || ' from ' || CAST(t.window_start AS text)
+                || ': the files add up to ' || CAST(t.expected AS text) || ' values, the total has '
+                || coalesce(CAST(t.found AS text), 'none')
                 || CASE WHEN t.expected = t.found THEN ', and other figures' ELSE '' END
-         FROM drifted t JOIN device d ON d.id = t.device_id ORDER BY 1 LIMIT 50"
+         FROM drifted t LEFT JOIN device d ON d.id = t.device_id ORDER BY 1 LIMIT 50"
     )
 }

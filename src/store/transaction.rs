@@ -3,8 +3,20 @@
 use sea_orm::Statement;
 
 use super::error::StoreError;
+use super::rollup;
 use iotpipe_core::aggregate::Aggregates;
 use iotpipe_core::reading::Batch;
+
+/// What the end of a file's part means for the totals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Totals {
+    /// Its aggregates don't count, or not yet.
+    Unchanged,
+    /// Its aggregates are added.
+    Added,
+    /// Those that its aggregates had or have a share in are added up anew.
+    Anew,
+}
 
 /// One transaction for one file or several, each in a part of its own. Dropped without a commit, nothing of it remains.
 pub trait LoadTransaction {
@@ -13,6 +25,20 @@ pub trait LoadTransaction {
     /// # Errors
     /// When the database is away.
     fn open_file(&mut self, file_id: i64) -> Result<(), StoreError>;
+
+    /// Begins the part of a file that is loaded: its rows are looked at again. With `replaced`, they are taken out first.
+    ///
+    /// # Errors
+    /// When the database is away or busy.
+    fn open_again(&mut self, file_id: i64, replaced: bool) -> Result<(), StoreError> {
+        self.open_file(file_id)?;
+        self.execute(&rollup::set_by(file_id))?;
+        self.execute(&format!("DELETE FROM set_aside WHERE file_id = {file_id}"))?;
+        match replaced {
+            true => self.execute(&format!("DELETE FROM iot_raw_data WHERE file_id = {file_id}")),
+            false => Ok(()),
+        }
+    }
 
     /// Announces a batch, in the order in which they will be written: what can be done before the one ahead of it is
     /// through may begin.
@@ -23,7 +49,8 @@ pub trait LoadTransaction {
         Ok(())
     }
 
-    /// Inserts the readings of `batch` into `iot_raw_data`, and moves those whose key exists to its rejections.
+    /// Inserts the readings of `batch` into `iot_raw_data`, and moves those whose key exists to its rejections. One that is
+    /// stored from this very line stays.
     ///
     /// # Errors
     /// When the database is away, full or busy.
@@ -36,11 +63,12 @@ pub trait LoadTransaction {
     fn write_aggregates(&mut self, aggregates: &Aggregates, devices: &[String]) -> Result<(), StoreError>;
 
     /// Writes how far the open file has come, and ends its part. `transition` is the manifest's statement, which changes
-    /// one row; `loaded` says whether the file's aggregates now count in the totals.
+    /// one row.
     ///
     /// # Errors
     /// [`StoreError::ClaimLost`] when it changed none: the manifest's row is no longer this worker's.
-    fn close_file(&mut self, transition: &Statement, loaded: bool) -> Result<(), StoreError>;
+    /// [`StoreError::Reaggregating`] where totals can't be added up anew now.
+    fn close_file(&mut self, transition: &Statement, totals: Totals) -> Result<(), StoreError>;
 
     /// Runs a statement of the manifest in the same commit.
     ///
@@ -57,6 +85,6 @@ pub trait LoadTransaction {
     /// Adds the aggregates of the files that are now loaded to the totals, and commits everything.
     ///
     /// # Errors
-    /// As for `write`.
+    /// As for `write`; [`StoreError::Contention`] where a file was taken out meanwhile that set rows of these aside.
     fn commit(self: Box<Self>) -> Result<(), StoreError>;
 }

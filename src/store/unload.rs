@@ -1,50 +1,75 @@
 //! Takes a file's rows and its share of the totals out again.
 
-use sea_orm::{ConnectionTrait, DbErr};
+use sea_orm::DbErr;
 
 use super::connection::Store;
 use super::error::StoreError;
-use super::rollup::{deviation, merged};
+use super::rollup::add_up_anew;
+use super::session::Session;
 use super::window;
 
+/// The statements of the manifest by which a file is taken out.
+#[derive(Debug)]
+pub struct Unloading {
+    /// The file.
+    pub file_id: i64,
+    /// Gives a row for it and for each file of the same content that was set aside because of it, locked: whether
+    /// somebody has it in hand.
+    pub in_hand: String,
+    /// Changes the one row, where it is loaded and in nobody's hand.
+    pub transition: String,
+    /// Has the files that were set aside because of it taken up again.
+    pub others: Vec<String>,
+}
+
+/// What was taken out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TakenOut {
+    /// So many rows.
+    Rows(u64),
+    /// None: it, or a file of the same content, is in a worker's hands, or no longer loaded.
+    InHand,
+}
+
 impl Store {
-    /// Deletes all that `file_id` brought, if it is loaded, and gives the number of its rows; `None` when it is not.
-    /// `transition` is the manifest's statement, which changes one row where it is.
+    /// Deletes all that a file brought, if it is loaded, and has the files taken up again that were set aside because of it.
     ///
-    /// The totals that the file had a share in are added up anew from the other files: a smallest or largest value
-    /// can't be subtracted. Deleting them first makes a load that adds to the same totals wait, so that neither misses
-    /// the other.
+    /// The lock on the windows' length keeps everybody from adding to totals until the end: those that the file had a
+    /// share in are added up anew.
     ///
     /// # Errors
     /// When the database is away or busy, or its statistics are being computed anew; nothing has changed then.
-    pub fn unload(&self, file_id: i64, transition: &str) -> Result<Option<u64>, StoreError> {
-        let keys = format!("SELECT device_id, sensor, window_start FROM file_aggregates WHERE file_id = {file_id}");
-        let key_is_touched = format!("(device_id, sensor, window_start) IN ({keys})");
-        let others = merged(&format!(
-            "file_id <> {file_id} AND file_id IN (SELECT id FROM manifest WHERE state = 'loaded') AND {key_is_touched}"
-        ));
-        let totals = format!(
-            "INSERT INTO sensor_aggregates (device_id, sensor, window_start, count, min, max, avg, m2, stddev)
-             SELECT device_id, sensor, window_start, count, min, max, mean, m2, {} FROM ({others}) AS f",
-            deviation("m2", "count")
-        );
+    pub fn unload(&self, unloading: &Unloading) -> Result<TakenOut, StoreError> {
+        let file_id = unloading.file_id;
         self.write(async |transaction| {
-            // Nobody begins to compute them anew meanwhile.
-            let lock = format!("{} {}", window::PINNED, self.dialect().for_share());
-            window::number(transaction, &lock).await?;
-            let left = window::number(transaction, window::LEFT).await?.unwrap_or(0);
-            if left > 0 {
+            if let Some(left) = lock_totals(transaction, self.dialect().for_update()).await? {
                 return Ok(Err(self.reaggregating(left)));
             }
-            if transaction.change(transition).await? != 1 {
-                return Ok::<_, DbErr>(Ok(None));
+            for row in transaction.rows(unloading.in_hand.as_str()).await? {
+                if row.try_get_by_index::<bool>(0)? {
+                    return Ok(Ok(TakenOut::InHand));
+                }
             }
-            transaction.execute_unprepared(&format!("DELETE FROM sensor_aggregates WHERE {key_is_touched}")).await?;
-            transaction.execute_unprepared(&totals).await?;
-            transaction.execute_unprepared(&format!("DELETE FROM file_aggregates WHERE file_id = {file_id}")).await?;
-            let sql = format!("DELETE FROM iot_raw_data WHERE file_id = {file_id}");
-            let rows = transaction.execute_unprepared(&sql).await?.rows_affected();
-            Ok(Ok(Some(rows)))
+            if transaction.change(&unloading.transition).await? != 1 {
+                return Ok::<_, DbErr>(Ok(TakenOut::InHand));
+            }
+            for statement in add_up_anew(file_id) {
+                transaction.change(&statement).await?;
+            }
+            transaction.change(&format!("DELETE FROM file_aggregates WHERE file_id = {file_id}")).await?;
+            for statement in &unloading.others {
+                transaction.change(statement).await?;
+            }
+            transaction.change(&format!("DELETE FROM set_aside WHERE file_id = {file_id}")).await?;
+            let rows = transaction.change(&format!("DELETE FROM iot_raw_data WHERE file_id = {file_id}")).await?;
+            Ok(Ok(TakenOut::Rows(rows)))
         })?
     }
+}
+
+/// Keeps everybody from adding to totals until the transaction ends; gives the number of files whose statistics are of
+/// another window, where there are any.
+async fn lock_totals(transaction: &Session, for_update: &str) -> Result<Option<i64>, DbErr> {
+    window::number(transaction, &format!("{} {for_update}", window::PINNED)).await?;
+    Ok(window::number(transaction, window::LEFT).await?.filter(|left| *left > 0))
 }

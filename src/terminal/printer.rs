@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
@@ -10,6 +11,15 @@ use crate::cli::Output;
 
 /// Files below this size get no bar.
 const LONG_FILE: u64 = 8 << 20;
+
+/// Whether a part of a result could not be written: a full disk, or a reader that went away.
+static UNHEARD: AtomicBool = AtomicBool::new(false);
+
+fn print(line: &str) {
+    if writeln!(std::io::stdout(), "{line}").is_err() {
+        UNHEARD.store(true, Ordering::Relaxed);
+    }
+}
 
 /// Owns stdout and stderr.
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +49,7 @@ impl Printer {
     /// A result that people asked for, on stdout; for programs, [`Printer::result`] says it.
     pub fn show(&self, text: &str) {
         if self.output == Output::Text {
-            let _ = writeln!(std::io::stdout(), "{}", visible(text));
+            print(&visible(text));
         }
     }
 
@@ -48,8 +58,13 @@ impl Printer {
         if self.output == Output::Json
             && let Ok(line) = serde_json::to_string(result)
         {
-            let _ = writeln!(std::io::stdout(), "{line}");
+            print(&line);
         }
+    }
+
+    /// Whether all of a result could be written to stdout.
+    pub fn was_heard(&self) -> bool {
+        std::io::stdout().flush().is_ok() && !UNHEARD.load(Ordering::Relaxed)
     }
 
     /// A bar over the bytes of a file: on a terminal only, and only for files that take a while.

@@ -101,8 +101,9 @@ fn two_folders_behind_one_database_stay_apart(db: Db) {
     assert_eq!(here.lines("SELECT state FROM manifest ORDER BY id"), ["loaded", "loaded", "duplicate"]);
     here.file("bad.csv", "ts,co\n1,2\n");
     here.iotpipe(&["run"]);
-    assert_eq!(here.ok(&["verify", "--output", "json"]).count("files"), 1);
-    assert_eq!(there.ok(&["verify", "--output", "json"]).count("files"), 1);
+    // One loaded file and one refused, one loaded and its duplicate.
+    assert_eq!(here.ok(&["verify", "--output", "json"]).count("in_full"), 2);
+    assert_eq!(there.ok(&["verify", "--output", "json"]).count("in_full"), 2);
     let status = there.ok(&["status", "--output", "json"]).json();
     assert_eq!((&status["files"]["rejected"], &status["rows"]["loaded"]), (&serde_json::Value::Null, &7.into()));
     assert_eq!(status["last_errors"], serde_json::json!([]), "the other folder's");

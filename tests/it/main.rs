@@ -30,11 +30,14 @@ mod own_names;
 #[cfg(feature = "failpoints")]
 mod ownership;
 mod pooler;
+mod proof;
 mod rejections;
+mod rights;
 mod running;
 mod sample;
 mod sharing;
 mod steps;
+mod taking_out;
 mod upgrade;
 mod verify;
 mod windows;

@@ -10,7 +10,9 @@ on_both_databases!(
     every_manipulation_is_found,
     a_total_that_drifted_is_found,
     one_file_by_any_of_its_names,
-    under_another_contract_rows_are_not_judged,
+    under_the_contract_that_judged_it,
+    a_contract_that_was_not_kept,
+    what_an_earlier_version_judged,
     a_duplicate_whose_first_delivery_was_unloaded,
 );
 
@@ -144,18 +146,51 @@ fn one_file_by_any_of_its_names(db: Db) {
     verify(&world, &["nobody.csv"]).expect_code(2).expect_stderr(&["nobody.csv", "not the name of a loaded file"]);
 }
 
-fn under_another_contract_rows_are_not_judged(db: Db) {
+/// Whatever the file says now: a proof is under the contract that is kept with the load.
+fn under_the_contract_that_judged_it(db: Db) {
     let world = loaded(db);
+    for edit in ["[contract]\nmax_future = \"2d\"\n", "[[contract.sensor]]\nname = \"temp\"\nunit = \"K\"\nmax = 1.0\n"]
+    {
+        world.config(edit);
+        let outcome = verify(&world, &[]).expect_code(0);
+        assert_eq!((outcome.count("in_full"), outcome.count("failed")), (3, 0), "{edit}");
+        world.execute("UPDATE iot_raw_data SET humidity = humidity + 1 WHERE line_number = 11 AND file_id = 1");
+        let outcome = verify(&world, &[]).expect_code(1);
+        assert!(outcome.stdout.contains("line 11: the database has another humidity"), "{}", outcome.stdout);
+        world.execute("UPDATE iot_raw_data SET humidity = humidity - 1 WHERE line_number = 11 AND file_id = 1");
+    }
+    world.execute("UPDATE contract SET body = 'csv = { decimal = \",\" }' ");
+    assert!(verify(&world, &[]).expect_code(1).stdout.contains("is not the one that was kept"));
+}
+
+fn a_contract_that_was_not_kept(db: Db) {
+    let world = loaded(db);
+    world.execute("DELETE FROM contract");
+    verify(&world, &[]).expect_code(0);
     world.config("[contract]\nmax_future = \"2d\"\n");
-    let outcome = verify(&world, &[]).expect_code(0);
-    assert!(outcome.stdout.contains("under another contract"), "{}", outcome.stdout);
+    let outcome = verify(&world, &[]).expect_code(3);
+    assert_eq!((outcome.count("in_full"), outcome.count("in_part")), (0, 3));
+    assert!(outcome.stdout.contains("another contract, which was not kept"), "{}", outcome.stdout);
     world.execute("DELETE FROM iot_raw_data WHERE line_number = 11 AND file_id = 1");
     verify(&world, &[]).expect_code(1);
 }
 
-/// Its row is in the quarantine, where it was set aside: one place is enough.
+/// Where the present judge comes to other rows, that is no difference, and no proof either.
+fn what_an_earlier_version_judged(db: Db) {
+    let world = loaded(db);
+    world.execute("UPDATE manifest SET judge = NULL");
+    verify(&world, &[]).expect_code(0);
+    world.execute("UPDATE iot_raw_data SET temp = 1.25 WHERE line_number = 11 AND file_id = 1");
+    let outcome = verify(&world, &[]).expect_code(3);
+    assert_eq!((outcome.count("in_full"), outcome.count("in_part")), (2, 1));
+    world.execute("UPDATE manifest SET judge = 2");
+    verify(&world, &[]).expect_code(1);
+}
+
+/// Its rows are taken up from the file that brought them too.
 fn a_duplicate_whose_first_delivery_was_unloaded(db: Db) {
     let world = loaded(db);
     world.ok(&["unload", "a.csv"]);
     verify(&world, &[]).expect_code(0);
+    assert_eq!(world.stored(), 150);
 }

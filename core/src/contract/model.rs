@@ -28,6 +28,9 @@ pub struct Contract {
     pub window_micros: i64,
     /// Hash of every setting above (hex), so that a verdict can be traced to the rules that gave it.
     pub hash: String,
+    /// The declaration with every default written out, as TOML: what [`Contract::from_toml`] makes this contract of again,
+    /// whatever the defaults are then. The windows' length is left at its default, as in the hash.
+    pub body: String,
 }
 
 /// The dialect of the CSV files.

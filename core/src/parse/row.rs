@@ -1,5 +1,7 @@
 //! What stands in a file: its header and its rows, with the bytes as they came.
 
+use std::borrow::Cow;
+
 use super::fields::Fields;
 use super::text::FileEncoding;
 
@@ -49,4 +51,11 @@ pub struct Header {
     pub names: Vec<Vec<u8>>,
     /// Why there are no names.
     pub problem: Option<Problem>,
+}
+
+impl Header {
+    /// Text of the file as the file writes it.
+    pub fn as_delivered<'t>(&self, text: &'t [u8]) -> Cow<'t, [u8]> {
+        self.encoding.map_or(Cow::Borrowed(text), |encoding| encoding.bytes_of(text))
+    }
 }

@@ -29,7 +29,8 @@ pub(super) fn value(
             if nulls.contains_number(v) {
                 return null(sensor);
             }
-            in_range(sensor, v).map(|()| Cell::Float(v))
+            // Not every database keeps the sign of a zero.
+            in_range(sensor, v).map(|()| Cell::Float(v + 0.0))
         }
         SensorType::Integer => {
             let v = match parse_integer(field, contract.csv.numbers.decimal) {

@@ -4,7 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
-use sqlx::{Connection, Postgres, Transaction};
+use sqlx::{ConnectOptions, Connection, Postgres, Transaction};
 
 use super::nodelay;
 use crate::store::error::StoreError;
@@ -45,6 +45,8 @@ pub(in crate::store) fn parse(url: &str) -> Result<(PgConnectOptions, String), S
     // A pooler passes on the parameters that it knows; this one is none of them, and PostgreSQL's default is exact too.
     let options =
         options.host(&host).application_name(APPLICATION).extra_float_digits(None).statement_cache_capacity(0);
+    // To ask whether a statement is to be logged keeps the next line of this program from being logged on its thread.
+    let options = options.disable_statement_logging();
     let shown_host = if host.contains(':') { format!("[{host}]") } else { host };
     let place = format!("{shown_host}:{}/{}", options.get_port(), options.get_database().unwrap_or("postgres"));
     Ok((options, place))

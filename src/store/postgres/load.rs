@@ -18,10 +18,10 @@ use super::devices::{self, Devices};
 use super::prepared_statements::PreparedStatements;
 use super::rows::{find_stored, values_of};
 use crate::store::connection::Store;
-use crate::store::duplicate::{Earlier, set_aside};
+use crate::store::duplicate::{BecauseOf, Earlier, set_aside};
 use crate::store::error::StoreError;
-use crate::store::rollup::roll_up;
-use crate::store::transaction::LoadTransaction;
+use crate::store::rollup::{add_up_anew, roll_up};
+use crate::store::transaction::{LoadTransaction, Totals};
 use crate::store::window;
 
 /// How often a batch is tried while other transactions commit the same keys.
@@ -43,6 +43,9 @@ pub(in crate::store) struct PostgresLoad<'a> {
     file_id: i64,
     file_open: bool,
     loaded: Vec<i64>,
+    /// Files whose totals are added up anew.
+    anew: Vec<i64>,
+    because_of: BecauseOf,
     /// Whether statistics were written, of windows as the contract has them.
     aggregated: bool,
 }
@@ -75,6 +78,8 @@ impl<'a> PostgresLoad<'a> {
             file_id: 0,
             file_open: false,
             loaded: Vec::new(),
+            anew: Vec::new(),
+            because_of: BecauseOf::default(),
             aggregated: false,
         })
     }
@@ -182,6 +187,7 @@ impl LoadTransaction for PostgresLoad<'_> {
         self.prepared.clear();
         (self.file_id, self.file_open) = (file_id, true);
         self.devices.open_file();
+        self.because_of.open_file();
         self.unsent.push_str("SAVEPOINT file;");
         Ok(())
     }
@@ -212,7 +218,8 @@ impl LoadTransaction for PostgresLoad<'_> {
                     let indices = order.iter().copied().chain(repeats.iter().map(|&(index, _)| index));
                     let found = self.stored(batch, indices.filter(|&index| !taken[index]))?;
                     found.iter().for_each(|&(index, _)| taken[index] = true);
-                    duplicates.extend(found);
+                    let line = |index: usize| batch.readings[index].position.line;
+                    duplicates.extend(found.into_iter().filter(|(index, e)| !e.is_row(self.file_id, line(*index))));
                     order.retain(|&index| !taken[index]);
                     if !order.is_empty() {
                         let data = self.encode(batch, &order);
@@ -226,6 +233,7 @@ impl LoadTransaction for PostgresLoad<'_> {
         self.start_next()?;
         let repeats = repeats.into_iter().filter(|&(index, _)| !taken[index]);
         duplicates.extend(repeats.map(|(index, first)| (index, self.repeat(batch, index, first))));
+        self.because_of.count(self.file_id, &duplicates);
         set_aside(batch, duplicates, devices, self.contract);
         Ok(())
     }
@@ -251,7 +259,13 @@ impl LoadTransaction for PostgresLoad<'_> {
         Ok(())
     }
 
-    fn close_file(&mut self, transition: &Statement, loaded: bool) -> Result<(), StoreError> {
+    fn close_file(&mut self, transition: &Statement, totals: Totals) -> Result<(), StoreError> {
+        let because_of = self.because_of.close_file(self.file_id);
+        self.unsent.push_str(&because_of);
+        if totals == Totals::Anew {
+            self.send("")?;
+            self.lock_totals()?;
+        }
         let text = self.text_of(transition);
         if self.send(&text)? != 1 {
             return Err(StoreError::ClaimLost);
@@ -260,8 +274,10 @@ impl LoadTransaction for PostgresLoad<'_> {
             let prepared = self.ask(async |transaction| PreparedStatements::of(transaction).await)?;
             self.prepared_statements = Some(prepared);
         }
-        if loaded {
-            self.loaded.push(self.file_id);
+        match totals {
+            Totals::Unchanged => {}
+            Totals::Added => self.loaded.push(self.file_id),
+            Totals::Anew => self.anew.push(self.file_id),
         }
         self.devices.close_file();
         self.file_open = false;
@@ -289,8 +305,12 @@ impl LoadTransaction for PostgresLoad<'_> {
         if self.aggregated {
             self.expect_pinned_window()?;
         }
+        self.expect_loaded_before()?;
         let new = self.devices.take_new();
         self.write_devices(&new)?;
+        for statement in std::mem::take(&mut self.anew).into_iter().flat_map(add_up_anew) {
+            self.send(&statement)?;
+        }
         if !self.loaded.is_empty() {
             self.send(&roll_up(&self.loaded, "least", "greatest"))?;
         }
@@ -310,6 +330,33 @@ impl PostgresLoad<'_> {
         }
     }
 
+    /// Rows were set aside because of rows of these files: none of them may have been taken out since, nor be until the
+    /// commit, or the rows would be in no table.
+    fn expect_loaded_before(&mut self) -> Result<(), StoreError> {
+        let Some(files) = self.because_of.files() else { return Ok(()) };
+        let sql = format!("SELECT id FROM manifest WHERE id IN ({files}) AND state = 'loaded' FOR SHARE");
+        let sql = AssertSqlSafe(sql);
+        let loaded: Vec<i64> = self
+            .ask(async |transaction| sqlx::query_scalar(sql).persistent(false).fetch_all(&mut **transaction).await)?;
+        match loaded.len() == files.split(',').count() {
+            true => Ok(()),
+            false => {
+                let reason = "a file that had some of its rows was taken out meanwhile".to_owned();
+                Err(StoreError::Contention { place: self.store.place.clone(), reason })
+            }
+        }
+    }
+
+    /// Keeps everybody from adding to totals until the commit.
+    fn lock_totals(&mut self) -> Result<(), StoreError> {
+        let lock = AssertSqlSafe(format!("{} FOR UPDATE", window::PINNED));
+        let left: i64 = self.ask(async |transaction| {
+            sqlx::raw_sql(lock).execute(&mut **transaction).await?;
+            sqlx::query_scalar(window::LEFT).persistent(false).fetch_one(&mut **transaction).await
+        })?;
+        if left > 0 { Err(self.store.reaggregating(left)) } else { Ok(()) }
+    }
+
     fn start_next(&mut self) -> Result<(), StoreError> {
         match self.prepared.front_mut() {
             Some(next) if !next.order.is_empty() => {
@@ -324,13 +371,8 @@ impl PostgresLoad<'_> {
     fn repeat(&self, batch: &Batch, index: usize, first: usize) -> Earlier {
         let (later, earlier) = (values_of(batch, index, self.contract), values_of(batch, first, self.contract));
         let differing = (0..later.len()).filter(|&i| later[i] != earlier[i]).collect();
-        Earlier {
-            file_id: self.file_id,
-            file: None,
-            line: batch.readings[first].position.line as i64,
-            lines: None,
-            differing,
-        }
+        let line = batch.readings[first].position.line as i64;
+        Earlier { file_id: self.file_id, file: None, line, lines: None, differing, is_loaded: false }
     }
 }
 

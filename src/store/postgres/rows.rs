@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, Row, ValueRef};
 
 use super::binary_copy::encode_cell;
 use crate::store::duplicate::Earlier;
-use iotpipe_core::contract::Contract;
+use iotpipe_core::contract::{Contract, SensorType};
 use iotpipe_core::reading::Batch;
 
 /// Keys that are looked up at once: what the server answers is in memory as a whole.
@@ -23,7 +23,7 @@ pub(super) async fn find_stored(
     let columns: String = contract.sensors.iter().map(|s| format!(", r.\"{}\"", s.name)).collect();
     // LATERAL with a limit: one look into the key's index for each row, whatever the planner thinks of the table.
     let query = format!(
-        "SELECT k.n, r.file_id, r.line_number, m.source, m.rows_total + m.rows_skipped{columns}
+        "SELECT k.n, r.file_id, r.line_number, m.source, m.state = 'loaded', m.rows_total + m.rows_skipped{columns}
          FROM unnest($1::bigint[], $2::int[], $3::timestamptz[]) AS k (n, device_id, ts)
          CROSS JOIN LATERAL (SELECT * FROM iot_raw_data i
                              WHERE i.device_id = k.device_id AND i.ts = k.ts LIMIT 1) r
@@ -37,14 +37,14 @@ pub(super) async fn find_stored(
         let query = sqlx::query(AssertSqlSafe(query.as_str())).persistent(false).bind(numbers).bind(ids).bind(times);
         for row in query.fetch_all(&mut *connection).await? {
             let index = row.try_get::<i64, _>(0)? as usize;
-            found.push((index, earlier(&row, &values_of(batch, index, contract), own)?));
+            found.push((index, earlier(&row, &values_of(batch, index, contract), contract, own)?));
         }
     }
     Ok(found)
 }
 
 /// The stored `row` as the one before a reading with `values`.
-fn earlier(row: &PgRow, values: &[Option<Vec<u8>>], own: i64) -> Result<Earlier, sqlx::Error> {
+fn earlier(row: &PgRow, values: &[Option<Vec<u8>>], contract: &Contract, own: i64) -> Result<Earlier, sqlx::Error> {
     let file_id = row.try_get::<i64, _>(1)?;
     let file = match file_id == own {
         true => None,
@@ -52,13 +52,22 @@ fn earlier(row: &PgRow, values: &[Option<Vec<u8>>], own: i64) -> Result<Earlier,
     };
     let mut differing = Vec::new();
     for (i, value) in values.iter().enumerate() {
-        let stored = row.try_get_raw(5 + i)?;
+        let stored = row.try_get_raw(6 + i)?;
         let stored = if stored.is_null() { None } else { stored.as_bytes().ok() };
-        if stored != value.as_deref() {
+        if stored != value.as_deref() && !are_zeros(contract.sensors[i].kind, stored, value.as_deref()) {
             differing.push(i);
         }
     }
-    Ok(Earlier { file_id, file, line: row.try_get(2)?, lines: row.try_get(4)?, differing })
+    let is_loaded = row.try_get::<Option<bool>, _>(4)?.unwrap_or(false);
+    Ok(Earlier { file_id, file, line: row.try_get(2)?, lines: row.try_get(5)?, differing, is_loaded })
+}
+
+/// Whether both are zero, be it with a sign: what the first version stored.
+fn are_zeros(kind: SensorType, one: Option<&[u8]>, other: Option<&[u8]>) -> bool {
+    let is_zero = |bytes: Option<&[u8]>| {
+        bytes.and_then(|bytes| bytes.try_into().ok()).is_some_and(|bytes| f64::from_be_bytes(bytes) == 0.0)
+    };
+    kind == SensorType::Float && is_zero(one) && is_zero(other)
 }
 
 /// The values of a reading in PostgreSQL's binary form.

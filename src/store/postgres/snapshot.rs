@@ -17,7 +17,6 @@ use iotpipe_core::reading::Batch;
 
 pub(in crate::store) struct PostgresSnapshot<'a> {
     store: &'a Store,
-    contract: &'a Contract,
     transaction: sqlx::Transaction<'static, Postgres>,
     /// Dropped behind the transaction, whose rollback needs the runtime's context.
     _runtime: tokio::runtime::EnterGuard<'a>,
@@ -25,7 +24,7 @@ pub(in crate::store) struct PostgresSnapshot<'a> {
 }
 
 impl<'a> PostgresSnapshot<'a> {
-    pub(in crate::store) fn begin(store: &'a Store, contract: &'a Contract) -> Result<Self, StoreError> {
+    pub(in crate::store) fn begin(store: &'a Store) -> Result<Self, StoreError> {
         let (transaction, ids) = store.wait(async {
             let pool = store.db.get_postgres_connection_pool();
             let mut transaction = pool.begin_with(connection::BEGIN_SNAPSHOT).await?;
@@ -35,17 +34,42 @@ impl<'a> PostgresSnapshot<'a> {
                 .await?;
             Ok::<_, sqlx::Error>((transaction, ids.into_iter().collect()))
         })?;
-        Ok(Self { store, contract, transaction, _runtime: store.runtime.enter(), ids })
+        Ok(Self { store, transaction, _runtime: store.runtime.enter(), ids })
     }
 }
 
 impl Snapshot for PostgresSnapshot<'_> {
-    fn find(&mut self, batch: &Batch, devices: &[String]) -> Result<Vec<(usize, Earlier)>, StoreError> {
+    fn find(
+        &mut self,
+        contract: &Contract,
+        batch: &Batch,
+        devices: &[String],
+    ) -> Result<Vec<(usize, Earlier)>, StoreError> {
         let id = |device: u32| self.ids.get(devices.get(device as usize)?).copied();
         let keys: Vec<_> =
             batch.readings.iter().enumerate().filter_map(|(i, reading)| Some((i, id(reading.device)?))).collect();
         // No file has this identity: every row is given with the name of its file.
-        self.store.wait(find_stored(&mut self.transaction, self.contract, batch, &keys, 0))
+        self.store.wait(find_stored(&mut self.transaction, contract, batch, &keys, 0))
+    }
+
+    fn entries(&mut self) -> Result<HashMap<i64, (String, i64)>, StoreError> {
+        let query = sqlx::query_as::<_, (i64, String, i64)>(snapshot::ENTRIES).persistent(false);
+        let entries = self.store.wait(query.fetch_all(&mut *self.transaction))?;
+        Ok(entries.into_iter().map(|(id, state, claim_no)| (id, (state, claim_no))).collect())
+    }
+
+    fn set_aside_of(&mut self, file_id: i64) -> Result<Vec<(i64, i64, Option<bool>)>, StoreError> {
+        let query = sqlx::query_as(snapshot::SET_ASIDE_OF).persistent(false).bind(file_id);
+        self.store.wait(query.fetch_all(&mut *self.transaction))
+    }
+
+    fn orphans(&mut self) -> Result<Vec<String>, StoreError> {
+        let query = sqlx::query_scalar(snapshot::ORPHANS).persistent(false);
+        let mut orphans: Vec<String> = self.store.wait(query.fetch_all(&mut *self.transaction))?;
+        let kept = sqlx::query_as(snapshot::CONTRACTS).persistent(false);
+        let kept = self.store.wait(kept.fetch_all(&mut *self.transaction))?;
+        orphans.extend(snapshot::false_contracts(kept));
+        Ok(orphans)
     }
 
     fn rows_by_file(&mut self) -> Result<Vec<FileRows>, StoreError> {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags};
+use sqlx::ConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 
 use crate::store::error::StoreError;
@@ -51,7 +52,8 @@ pub(in crate::store) async fn connect(file: &DatabaseFile, most: u32) -> Result<
         .create_if_missing(!file.read_only)
         .read_only(file.read_only)
         .busy_timeout(BUSY_TIMEOUT)
-        .synchronous(SqliteSynchronous::Full);
+        .synchronous(SqliteSynchronous::Full)
+        .disable_statement_logging();
     if !file.read_only {
         options = options.journal_mode(SqliteJournalMode::Wal);
     }

@@ -7,10 +7,10 @@ use sea_orm::Statement;
 
 use super::connection;
 use super::rows::{Bound, StoredRows, bound, value_ref};
-use crate::store::duplicate::{Earlier, set_aside};
+use crate::store::duplicate::{BecauseOf, Earlier, set_aside};
 use crate::store::error::StoreError;
-use crate::store::rollup::roll_up;
-use crate::store::transaction::LoadTransaction;
+use crate::store::rollup::{add_up_anew, roll_up};
+use crate::store::transaction::{LoadTransaction, Totals};
 use crate::store::window;
 use iotpipe_core::aggregate::Aggregates;
 use iotpipe_core::contract::Contract;
@@ -24,6 +24,9 @@ pub(in crate::store) struct SqliteLoad<'a> {
     file_open: bool,
     device_ids: Vec<i64>,
     loaded: Vec<i64>,
+    /// Files whose totals are added up anew.
+    anew: Vec<i64>,
+    because_of: BecauseOf,
     /// Whether statistics were written, of windows as the contract has them.
     aggregated: bool,
     insert: String,
@@ -50,6 +53,8 @@ impl<'a> SqliteLoad<'a> {
             file_open: false,
             device_ids: Vec::new(),
             loaded: Vec::new(),
+            anew: Vec::new(),
+            because_of: BecauseOf::default(),
             aggregated: false,
             insert,
             rows: StoredRows::of(contract),
@@ -84,6 +89,7 @@ impl<'a> SqliteLoad<'a> {
                 == 0
                 && let Some(earlier) =
                     self.rows.find(&self.connection, self.file_id, (device_id, reading.ts), cells, batch)?
+                && !earlier.is_row(self.file_id, reading.position.line)
             {
                 duplicates.push((index, earlier));
             }
@@ -101,6 +107,14 @@ impl SqliteLoad<'_> {
         }
     }
 
+    fn expect_settled_statistics(&self) -> Result<(), StoreError> {
+        let left: rusqlite::Result<i64> = self.connection.query_row(window::LEFT, [], |row| row.get(0));
+        match left.map_err(|e| StoreError::classify(&self.place, e))? {
+            0 => Ok(()),
+            left => Err(StoreError::Reaggregating { place: self.place.clone(), left }),
+        }
+    }
+
     fn run(&self, statement: &str) -> Result<(), StoreError> {
         self.connection.execute_batch(statement).map_err(|e| StoreError::classify(&self.place, e))
     }
@@ -110,6 +124,7 @@ impl LoadTransaction for SqliteLoad<'_> {
     fn open_file(&mut self, file_id: i64) -> Result<(), StoreError> {
         (self.file_id, self.file_open) = (file_id, true);
         self.device_ids.clear();
+        self.because_of.open_file();
         self.run("SAVEPOINT file")
     }
 
@@ -118,6 +133,7 @@ impl LoadTransaction for SqliteLoad<'_> {
             .register(devices)
             .and_then(|()| self.insert(batch))
             .map_err(|e| StoreError::classify(&self.place, e))?;
+        self.because_of.count(self.file_id, &duplicates);
         set_aside(batch, duplicates, devices, self.contract);
         Ok(())
     }
@@ -131,7 +147,11 @@ impl LoadTransaction for SqliteLoad<'_> {
             .map_err(|e| StoreError::classify(&self.place, e))
     }
 
-    fn close_file(&mut self, transition: &Statement, loaded: bool) -> Result<(), StoreError> {
+    fn close_file(&mut self, transition: &Statement, totals: Totals) -> Result<(), StoreError> {
+        let because_of = self.because_of.close_file(self.file_id);
+        if !because_of.is_empty() {
+            self.run(&because_of)?;
+        }
         let values = transition.values.iter().flat_map(|values| values.0.iter().map(bound));
         let changed = self
             .connection
@@ -141,8 +161,13 @@ impl LoadTransaction for SqliteLoad<'_> {
         if changed != 1 {
             return Err(StoreError::ClaimLost);
         }
-        if loaded {
-            self.loaded.push(self.file_id);
+        match totals {
+            Totals::Unchanged => {}
+            Totals::Added => self.loaded.push(self.file_id),
+            Totals::Anew => {
+                self.expect_settled_statistics()?;
+                self.anew.push(self.file_id);
+            }
         }
         self.file_open = false;
         self.run("RELEASE file")
@@ -162,6 +187,9 @@ impl LoadTransaction for SqliteLoad<'_> {
     fn commit(self: Box<Self>) -> Result<(), StoreError> {
         if self.aggregated {
             self.expect_pinned_window()?;
+        }
+        for statement in self.anew.iter().copied().flat_map(add_up_anew) {
+            self.run(&statement)?;
         }
         if !self.loaded.is_empty() {
             self.run(&roll_up(&self.loaded, "min", "max"))?;

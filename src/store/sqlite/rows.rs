@@ -17,7 +17,7 @@ impl StoredRows {
     pub(super) fn of(contract: &Contract) -> Self {
         let names: String = contract.sensors.iter().map(|s| format!(", r.\"{}\"", s.name)).collect();
         let select = format!(
-            "SELECT r.file_id, r.line_number, m.source, m.rows_total + m.rows_skipped{names} FROM iot_raw_data r
+            "SELECT r.file_id, r.line_number, m.source, m.state = 'loaded', m.rows_total + m.rows_skipped{names} FROM iot_raw_data r
              LEFT JOIN manifest m ON m.id = r.file_id WHERE r.device_id = ? AND r.ts = ?"
         );
         Self { select }
@@ -38,15 +38,16 @@ impl StoredRows {
             .query_row(params![device_id, ts], |row| {
                 let file_id = row.get::<_, i64>(0)?;
                 let source: Option<String> = row.get(2)?;
-                let lines: Option<i64> = row.get(3)?;
+                let lines: Option<i64> = row.get(4)?;
                 let mut differing = Vec::new();
                 for (i, cell) in cells.iter().enumerate() {
-                    if row.get_ref(4 + i)? != value_ref(*cell, batch) {
+                    if row.get_ref(5 + i)? != value_ref(*cell, batch) {
                         differing.push(i);
                     }
                 }
                 let file = if file_id == own { None } else { Some(source.unwrap_or_else(|| "an unknown file".into())) };
-                Ok(Earlier { file_id, file, line: row.get(1)?, lines, differing })
+                let is_loaded = row.get::<_, Option<bool>>(3)?.unwrap_or(false);
+                Ok(Earlier { file_id, file, line: row.get(1)?, lines, differing, is_loaded })
             })
             .optional()
     }

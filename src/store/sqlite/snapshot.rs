@@ -17,20 +17,20 @@ use iotpipe_core::reading::Batch;
 pub(in crate::store) struct SqliteSnapshot {
     connection: Connection,
     place: String,
-    width: usize,
-    rows: StoredRows,
+    /// For the contract, by its hash, that was asked for last.
+    rows: Option<(String, StoredRows)>,
     ids: HashMap<String, i64>,
 }
 
 impl SqliteSnapshot {
-    pub(in crate::store) fn begin(path: &Path, contract: &Contract) -> Result<Self, StoreError> {
+    pub(in crate::store) fn begin(path: &Path) -> Result<Self, StoreError> {
         let place = path.display().to_string();
         let opened = connection::begin_snapshot(path).and_then(|connection| {
             let ids = all(&connection, "SELECT name, id FROM device", None, |row| Ok((row.get(0)?, row.get(1)?)))?;
             Ok((connection, ids.into_iter().collect()))
         });
         let (connection, ids) = opened.map_err(|e| StoreError::classify(&place, e))?;
-        Ok(Self { connection, place, width: contract.sensors.len(), rows: StoredRows::of(contract), ids })
+        Ok(Self { connection, place, rows: None, ids })
     }
 
     fn all<T>(
@@ -53,16 +53,42 @@ fn all<T>(
 }
 
 impl Snapshot for SqliteSnapshot {
-    fn find(&mut self, batch: &Batch, devices: &[String]) -> Result<Vec<(usize, Earlier)>, StoreError> {
+    fn find(
+        &mut self,
+        contract: &Contract,
+        batch: &Batch,
+        devices: &[String],
+    ) -> Result<Vec<(usize, Earlier)>, StoreError> {
+        let rows = match self.rows.take().filter(|(hash, _)| *hash == contract.hash) {
+            Some((_, rows)) => rows,
+            None => StoredRows::of(contract),
+        };
         let mut found = Vec::new();
         for (index, reading) in batch.readings.iter().enumerate() {
             let Some(&id) = devices.get(reading.device as usize).and_then(|name| self.ids.get(name)) else { continue };
-            let cells = batch.cells_of(reading, self.width);
+            let cells = batch.cells_of(reading, contract.sensors.len());
             // No file has this identity: every row is given with the name of its file.
-            let earlier = self.rows.find(&self.connection, 0, (id, reading.ts), cells, batch);
+            let earlier = rows.find(&self.connection, 0, (id, reading.ts), cells, batch);
             found.extend(earlier.map_err(|e| StoreError::classify(&self.place, e))?.map(|earlier| (index, earlier)));
         }
+        self.rows = Some((contract.hash.clone(), rows));
         Ok(found)
+    }
+
+    fn entries(&mut self) -> Result<HashMap<i64, (String, i64)>, StoreError> {
+        let entries = self.all(snapshot::ENTRIES, None, |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))?;
+        Ok(entries.into_iter().collect())
+    }
+
+    fn set_aside_of(&mut self, file_id: i64) -> Result<Vec<(i64, i64, Option<bool>)>, StoreError> {
+        self.all(snapshot::SET_ASIDE_OF, Some(file_id), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+    }
+
+    fn orphans(&mut self) -> Result<Vec<String>, StoreError> {
+        let mut orphans = self.all(snapshot::ORPHANS, None, |row| row.get(0))?;
+        let kept = self.all(snapshot::CONTRACTS, None, |row| Ok((row.get(0)?, row.get(1)?)))?;
+        orphans.extend(snapshot::false_contracts(kept));
+        Ok(orphans)
     }
 
     fn rows_by_file(&mut self) -> Result<Vec<FileRows>, StoreError> {

@@ -39,6 +39,7 @@ impl Contract {
 
 fn resolve(declaration: &Declaration) -> Result<Contract, String> {
     let Declaration { csv, contract, aggregate } = declaration;
+    let body = body(declaration)?;
     Ok(Contract {
         csv: csv::format(csv)?,
         timestamp: timestamp::rule(contract)?,
@@ -54,13 +55,14 @@ fn resolve(declaration: &Declaration) -> Result<Contract, String> {
             0 => return Err("aggregate.window: must be longer than 0".into()),
             window => window,
         },
-        hash: hash(declaration)?,
+        hash: hash(&body),
+        body,
     })
 }
 
-/// Of every setting that decides a verdict. The windows' length decides none, and is pinned in the database: it counts
+/// Every setting that decides a verdict. The windows' length decides none, and is pinned in the database: it counts
 /// as the default, so that statistics which were computed anew still belong to the contract that judged the rows.
-fn hash(declaration: &Declaration) -> Result<String, String> {
+fn body(declaration: &Declaration) -> Result<String, String> {
     #[derive(serde::Serialize)]
     struct Judged<'d> {
         csv: &'d CsvTable,
@@ -68,9 +70,11 @@ fn hash(declaration: &Declaration) -> Result<String, String> {
         aggregate: AggregateTable,
     }
     let Declaration { csv, contract, aggregate: _ } = declaration;
-    let text =
-        toml::to_string(&Judged { csv, contract, aggregate: AggregateTable::default() }).map_err(|e| e.to_string())?;
-    Ok(Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect())
+    toml::to_string(&Judged { csv, contract, aggregate: AggregateTable::default() }).map_err(|e| e.to_string())
+}
+
+fn hash(body: &str) -> String {
+    Sha256::digest(body.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn duration(key: &str, text: &str) -> Result<Duration, String> {
@@ -104,6 +108,21 @@ mod tests {
         let hash = |toml: &str| Contract::from_toml(toml).unwrap().hash;
         assert_eq!(hash("[aggregate]\nwindow = '1d'"), hash(""));
         assert_ne!(hash("[contract]\nmax_future = '2d'"), hash(""));
+    }
+
+    #[test]
+    fn a_contract_is_made_again_of_its_body() {
+        for toml in [
+            "",
+            "[csv]\ndecimal = ','\ndelimiter = ';'\nnull_values = ['-200', '', '\\\"x']",
+            "[contract]\ntimestamp = { column = ['Date', 'Time'], format = '%F %T', zone = 'Europe/Rome', ambiguous = 'latest' }",
+            "[contract]\ndevice = { from_name = '^(?<device>.+)_' }\n[[contract.sensor]]\nname='a'\ntype='integer'\nmin=-1",
+            "[contract]\ndevice = { value = 'p' }\nextra_columns = 'reject'\n[aggregate]\nwindow = '1d'",
+        ] {
+            let contract = Contract::from_toml(toml).unwrap();
+            let again = Contract::from_toml(&contract.body).unwrap();
+            assert_eq!((again.hash, &again.body), (contract.hash, &contract.body), "{toml}");
+        }
     }
 
     /// Every default that is new, turned off.

@@ -1,0 +1,102 @@
+//! Loaded files that another had set rows of aside which was taken out: their rows are looked at again, under the contract
+//! that judged them, where the file lies. What is free is stored, and the rest set aside anew.
+
+use std::fs::File;
+use std::sync::atomic::Ordering;
+
+use super::context::Context;
+use super::group::pass_over;
+use super::pass::Seen;
+use super::retries::with_retries;
+use crate::error::{Error, Policy};
+use crate::failpoint;
+use crate::manifest::{self, Entry, Place, Progress, State, Whereabouts, Work};
+use crate::sink::{AggregateSink, QuarantineSink, RawSink};
+use crate::store::{StoreError, Totals, rejection_statements};
+use iotpipe_core::contract::Contract;
+use iotpipe_core::reading::Tally;
+use iotpipe_core::validate::JUDGE;
+
+/// Looks at the rows of every such file again, or of those alone that `only` names; says how many were.
+///
+/// # Errors
+/// When the surroundings fail; a file that fails is tried again later, and others go on.
+pub fn recheck_files(context: &Context<'_>, only: Option<&[i64]>) -> Result<u64, Error> {
+    let mut done = 0;
+    for id in manifest::to_recheck(context.store, &context.origin)? {
+        if context.stop.load(Ordering::Relaxed) {
+            break;
+        }
+        if only.is_some_and(|only| !only.contains(&id)) {
+            continue;
+        }
+        let claimed = manifest::claim(context.store, &context.worker, &context.origin, Work::Recheck, Some(id))?;
+        for entry in &claimed {
+            match with_retries(|| recheck(context, entry)) {
+                Ok(_) => done += 1,
+                Err(Error::Store(StoreError::ClaimLost)) => {}
+                Err(error) => postpone(context, entry, error)?,
+            }
+        }
+    }
+    Ok(done)
+}
+
+/// A loaded file never fails: it waits.
+fn postpone(context: &Context<'_>, entry: &Entry, error: Error) -> Result<(), Error> {
+    context.report_once(&format!("{:?} is to be looked at again, later: {error}", entry.source));
+    manifest::move_failed(context.store, entry, &error.to_string())?;
+    let is_theirs = matches!(error, Error::Store(StoreError::Reaggregating { .. }) | Error::Stopped);
+    if error.policy() == Policy::Stop && !is_theirs { Err(error) } else { Ok(()) }
+}
+
+fn recheck(context: &Context<'_>, entry: &Entry) -> Result<Tally, Error> {
+    let hash = entry.contract_hash.as_deref().unwrap_or_default();
+    let Some(contract) = context.store.contract(hash, &context.config.contract)? else {
+        return Err(Error::UnknownContract);
+    };
+    let path = context.placed(entry, None).at_place;
+    let open = File::open(&path).map_err(Error::source(&path))?;
+    let names = context.own_quarantine_names(entry);
+    let mut quarantine = QuarantineSink::new(names.clone());
+    let mut aggregates = AggregateSink::new(&contract);
+    let mut transaction = context.store.begin(&contract)?;
+    // What an earlier judge saw in a line may be no reading now: all of its rows are the present one's.
+    transaction.open_again(entry.id, entry.judge != Some(JUDGE))?;
+    let mut raw = RawSink { transaction: transaction.as_mut() };
+    let Seen { tally, offences } =
+        pass_over(context, &contract, entry, &open, 1.0, &mut [&mut raw, &mut aggregates, &mut quarantine])?;
+    transaction.write_aggregates(&aggregates.aggregates, &aggregates.devices)?;
+    let lies = Whereabouts { place: Place::Processed, name: entry.place_name.clone() };
+    let progress = progress(entry, tally, &contract, &lies, &names.stem);
+    for statement in rejection_statements(entry.id, &offences, true, context.store.dialect()) {
+        transaction.execute(&statement)?;
+    }
+    let statement = manifest::rechecked_statement(&progress, context.store.dialect());
+    transaction.close_file(&statement, Totals::Anew)?;
+    if context.store.is_embedded() {
+        transaction.execute(&context.worker.renewal(context.store.dialect()))?;
+    }
+    failpoint::reach("rechecked");
+    transaction.commit()?;
+    context.forget_earlier_rows(entry)?;
+    Ok(tally)
+}
+
+fn progress<'a>(
+    entry: &Entry,
+    tally: Tally,
+    contract: &'a Contract,
+    lies: &'a Whereabouts,
+    stem: &'a str,
+) -> Progress<'a> {
+    Progress {
+        claim: entry.claim(),
+        state: State::Loaded,
+        tally,
+        contract_hash: &contract.hash,
+        lies,
+        archive_name: None,
+        quarantine_name: Some(stem).filter(|_| tally.total > tally.loaded),
+    }
+}
