@@ -40,6 +40,7 @@ impl Contract {
 fn resolve(declaration: &Declaration) -> Result<Contract, String> {
     let Declaration { csv, contract, aggregate } = declaration;
     let body = body(declaration)?;
+    let hash = hash(declaration)?;
     Ok(Contract {
         csv: csv::format(csv)?,
         timestamp: timestamp::rule(contract)?,
@@ -55,26 +56,42 @@ fn resolve(declaration: &Declaration) -> Result<Contract, String> {
             0 => return Err("aggregate.window: must be longer than 0".into()),
             window => window,
         },
-        hash: hash(&body),
+        hash,
         body,
     })
 }
 
-/// Every setting that decides a verdict. The windows' length decides none, and is pinned in the database: it counts
-/// as the default, so that statistics which were computed anew still belong to the contract that judged the rows.
+/// What the contract is made of again: also what its hash leaves out.
 fn body(declaration: &Declaration) -> Result<String, String> {
-    #[derive(serde::Serialize)]
-    struct Judged<'d> {
-        csv: &'d CsvTable,
-        contract: &'d ContractTable,
-        aggregate: AggregateTable,
-    }
-    let Declaration { csv, contract, aggregate: _ } = declaration;
-    toml::to_string(&Judged { csv, contract, aggregate: AggregateTable::default() }).map_err(|e| e.to_string())
+    let judged = judged(declaration);
+    let mut tables = toml::Table::try_from(&judged).map_err(|e| e.to_string())?;
+    let mut write = |table: &str, key: &str, value: toml::Value| {
+        if let Some(toml::Value::Table(table)) = tables.get_mut(table) {
+            table.insert(key.to_owned(), value);
+        }
+    };
+    write("csv", "multiline", judged.csv.multiline.into());
+    write("contract", "min_timestamp", judged.contract.min_timestamp.clone().into());
+    toml::to_string(&tables).map_err(|e| e.to_string())
 }
 
-fn hash(body: &str) -> String {
-    Sha256::digest(body.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+fn hash(declaration: &Declaration) -> Result<String, String> {
+    let text = toml::to_string(&judged(declaration)).map_err(|e| e.to_string())?;
+    Ok(Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Every setting that decides a verdict. The windows' length decides none, and is pinned in the database: it counts
+/// as the default, so that statistics which were computed anew still belong to the contract that judged the rows.
+#[derive(serde::Serialize)]
+struct Judged<'d> {
+    csv: &'d CsvTable,
+    contract: &'d ContractTable,
+    aggregate: AggregateTable,
+}
+
+fn judged(declaration: &Declaration) -> Judged<'_> {
+    let Declaration { csv, contract, aggregate: _ } = declaration;
+    Judged { csv, contract, aggregate: AggregateTable::default() }
 }
 
 fn duration(key: &str, text: &str) -> Result<Duration, String> {
@@ -117,6 +134,7 @@ mod tests {
             "[csv]\ndecimal = ','\ndelimiter = ';'\nnull_values = ['-200', '', '\\\"x']",
             "[contract]\ntimestamp = { column = ['Date', 'Time'], format = '%F %T', zone = 'Europe/Rome', ambiguous = 'latest' }",
             "[contract]\ndevice = { from_name = '^(?<device>.+)_' }\n[[contract.sensor]]\nname='a'\ntype='integer'\nmin=-1",
+            "[csv]\nmultiline = true\n[contract]\nmin_timestamp = '0001-01-01'",
             "[contract]\ndevice = { value = 'p' }\nextra_columns = 'reject'\n[aggregate]\nwindow = '1d'",
         ] {
             let contract = Contract::from_toml(toml).unwrap();
