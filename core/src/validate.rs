@@ -5,13 +5,11 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 
 use crate::contract::{
-    Contract, DeviceRule, ExtraColumns, Sensor, SensorType, TimestampParser, parse_float, parse_integer,
+    Contract, DeviceRule, ExtraColumns, MAX_DEVICE_BYTES, Sensor, SensorType, TimestampParser, parse_float,
+    parse_integer,
 };
 use crate::parse::{Problem, RawRow};
 use crate::reading::{Batch, Cell, Position, Reading, Reason, Rejection, Rule, Verdict};
-
-/// Longest device name, in bytes: what every database can index.
-pub const MAX_DEVICE_BYTES: usize = 255;
 
 /// Why a whole file is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,6 @@
 //! `iotpipe verify`: a second pass over each archived source, compared with what the first one left.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -18,7 +17,7 @@ use crate::sink::{
     AggregateSink, AuditSink, Findings, QuarantineNames, QuarantineSink, Scratch, compare_aggregates,
     compare_quarantine,
 };
-use crate::source::{Compression, archived_under};
+use crate::source::{Compression, archived_under, open_file};
 use crate::store::{FileRows, Snapshot};
 use crate::terminal::Summary;
 
@@ -144,7 +143,7 @@ fn second_pass(
     let mut audit = AuditSink::new(snapshot, contract, file.id);
     let bar = context.printer.progress(&file.source, file.size as u64);
     let input = PassInput {
-        reader: Box::new(bar.wrap_read(File::open(&path).map_err(Error::source(&path))?)),
+        reader: Box::new(bar.wrap_read(open_file(&path).map_err(Error::source(&path))?)),
         compression: Compression::of(&file.source),
         file_name: file.judged_name(),
         discovered_at: file.discovered_at.timestamp_micros(),

@@ -12,6 +12,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use curves::{Profile, Schedule};
@@ -163,16 +164,16 @@ impl Written {
     }
 }
 
-/// Writes all files.
+/// Writes all files, or those before `stop` was set.
 ///
 /// # Errors
 /// When an option makes no sense (`InvalidInput`) or a file can't be written. Files finished before stay.
-pub fn generate(options: &Options) -> io::Result<Written> {
+pub fn generate(options: &Options, stop: &AtomicBool) -> io::Result<Written> {
     if let Some(last) = options.files.checked_sub(1) {
         options.schedule(last)?;
     }
     let mut written = Written::default();
-    for index in 0..options.files {
+    for index in (0..options.files).take_while(|_| !stop.load(Ordering::Relaxed)) {
         written.merge(generate_file(options, index)?);
     }
     Ok(written)

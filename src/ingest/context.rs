@@ -14,6 +14,9 @@ use crate::source::{Arrivals, MAX_NAME_BYTES, PlacedFile, cut, own_stem, split_n
 use crate::store::Store;
 use crate::terminal::Printer;
 
+/// Lines that are remembered so as not to be repeated.
+const MOST_REPORTED: usize = 1000;
+
 /// What a step works with.
 pub struct Context<'a> {
     /// The checked configuration.
@@ -41,7 +44,14 @@ pub struct Context<'a> {
 impl Context<'_> {
     /// Says `line` unless it was said before.
     pub fn report_once(&self, line: &str) {
-        if self.reported.lock().is_ok_and(|mut reported| reported.insert(line.to_owned())) {
+        let is_new = |reported: &mut HashSet<String>| {
+            // Better said twice than remembered for ever.
+            if reported.len() >= MOST_REPORTED {
+                reported.clear();
+            }
+            reported.insert(line.to_owned())
+        };
+        if self.reported.lock().is_ok_and(|mut reported| is_new(&mut reported)) {
             self.printer.say(line);
         }
     }

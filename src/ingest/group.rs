@@ -1,6 +1,5 @@
 //! Some files, each by one pass, in one transaction.
 
-use std::fs::File;
 use std::sync::atomic::Ordering;
 
 use super::context::Context;
@@ -11,7 +10,7 @@ use crate::error::Error;
 use crate::failpoint;
 use crate::manifest::{self, Entry, Original, Place, Progress, State, Whereabouts};
 use crate::sink::{AggregateSink, QuarantineSink, RawSink, Sink};
-use crate::source::Compression;
+use crate::source::{Compression, open_file};
 use crate::store::LoadTransaction;
 use iotpipe_core::contract::DeviceRule;
 use iotpipe_core::reading::Tally;
@@ -186,7 +185,7 @@ impl<'f> Group<'_, 'f> {
         if self.context.stop.load(Ordering::Relaxed) {
             return Err(Error::Stopped);
         }
-        let open = File::open(&held.path).map_err(Error::source(&held.path))?;
+        let open = open_file(&held.path).map_err(Error::source(&held.path))?;
         failpoint::reach("opened");
         let bar = self.context.printer.progress(&file.source, file.size as u64);
         let input = PassInput {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::findings::Findings;
 use super::quarantine::QuarantineNames;
 use crate::error::Error;
+use crate::source::open_file;
 use iotpipe_core::reading::Rule;
 
 /// A folder in which a second pass writes what the quarantine should hold. It goes when this is dropped.
@@ -70,7 +71,7 @@ pub fn compare_quarantine(
 }
 
 fn open(path: &Path) -> Result<Option<BufReader<File>>, Error> {
-    match File::open(path) {
+    match open_file(path) {
         Ok(file) => Ok(Some(BufReader::with_capacity(1 << 16, file))),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(Error::source(path)(e)),

@@ -32,6 +32,8 @@ mod running;
 mod sample;
 mod sharing;
 mod steps;
+mod stops;
+mod strange_databases;
 mod upgrade;
 mod verify;
 mod windows;

@@ -5,6 +5,7 @@ mod arrivals;
 mod discover;
 mod marker;
 mod names;
+mod pattern;
 mod place;
 mod writer;
 
@@ -12,6 +13,6 @@ pub use archive::{archived_under, copy_into, durable_rename, sync_folders_of};
 pub use arrivals::Arrivals;
 pub use discover::{Candidate, Discovery, StrayFile, discover};
 pub use marker::{MARKER, read_marker, write_marker};
-pub use names::{MAX_NAME_BYTES, cut, given_name, own_stem, private_name, split_name, unfinished_name};
+pub use names::{MAX_NAME_BYTES, cut, given_name, is_private, own_stem, private_name, split_name, unfinished_name};
 pub use place::{Content, PlacedFile, Seen, rename_without_overwriting};
 pub use writer::{OpenForWriting, ignore_lease_breaks, is_open_for_writing};

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, Mode, OFlags, RenameFlags, openat, renameat_with};
 
 use super::super::digest::{copy_hashed, sha256_of_first};
+use super::super::open::open_file;
 use super::super::stamp::Stamp;
 use super::names::{private_name, unfinished_name};
 use super::writer::{OpenForWriting, is_open_for_writing};
@@ -137,6 +138,8 @@ impl PlacedFile {
     fn compare(&self, path: &Path, trusts_stamp: bool) -> io::Result<Content> {
         let metadata = match fs::symlink_metadata(path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Content::Absent),
+            // Another file has the name of one of its folders.
+            Err(e) if e.kind() == io::ErrorKind::NotADirectory => return Ok(Content::Other),
             other => other?,
         };
         if !metadata.is_file() {
@@ -223,7 +226,7 @@ impl PlacedFile {
             }
         }
         let exclusively = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-        let from = File::open(self.private())?;
+        let from = open_file(&self.private())?;
         let mode = Mode::from_raw_mode(std::os::unix::fs::MetadataExt::mode(&from.metadata()?) & 0o777);
         let mut to = File::from(openat(CWD, &copy, exclusively, mode)?);
         let written =

@@ -9,6 +9,7 @@ mod load;
 mod nodelay;
 mod reaggregate;
 mod rows;
+pub(super) mod settings;
 mod snapshot;
 
 pub(super) use load::PostgresLoad;
