@@ -143,7 +143,7 @@ fn wait_until_still(candidates: &[Candidate], settle: Duration) -> Vec<Duration>
     candidates.iter().zip(waits).map(left).collect()
 }
 
-/// What a candidate still lacks of `settle`, told without waiting: nothing where file events saw it closed, else by its
+/// What a candidate still lacks of `settle`, told without waiting: nothing where file events saw it come whole, else by its
 /// age, or by how long it has been known as it is.
 fn wait_left(
     c: &Candidate,

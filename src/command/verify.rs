@@ -11,11 +11,10 @@ use super::exit::Exit;
 use super::loaded;
 use crate::error::Error;
 use crate::ingest::Context;
-use crate::ingest::pass::{PassInput, run_pass};
+use crate::ingest::pass::{PassInput, Passed, run_pass};
 use crate::manifest::{self, Entry, Place};
 use crate::sink::{
-    AggregateSink, AuditSink, Findings, QuarantineNames, QuarantineSink, Scratch, compare_aggregates,
-    compare_quarantine,
+    AuditSink, Findings, QuarantineNames, QuarantineSink, Scratch, compare_aggregates, compare_quarantine,
 };
 use crate::source::{Compression, archived_under, open_file};
 use crate::store::{FileRows, Snapshot};
@@ -139,7 +138,7 @@ fn second_pass(
     let expected = QuarantineNames::new(scratch.folder(), &actual.stem, (file.id, file.claim_no), 0);
     let stored_aggregates = snapshot.aggregates_of(file.id)?;
     let mut quarantine = QuarantineSink::new(expected.clone());
-    let mut aggregates = AggregateSink::new(contract);
+    let mut aggregates = context.aggregates();
     let mut audit = AuditSink::new(snapshot, contract, file.id);
     let bar = context.printer.progress(&file.source, file.size as u64);
     let input = PassInput {
@@ -152,12 +151,12 @@ fn second_pass(
         memory: &context.batch_memory,
         stop: context.stop,
     };
-    let tally = run_pass(input, contract, &mut [&mut audit, &mut aggregates, &mut quarantine])?;
+    let Passed { tally, devices } = run_pass(input, contract, &mut [&mut audit, &mut aggregates, &mut quarantine])?;
     bar.finish_and_clear();
     receipt.checksum = Some(format!("{:032x}", audit.checksum()));
     let mut findings = audit.into_findings(stored_rows, tally.loaded)?;
     compare_counts(&tally, receipt, &mut findings);
-    compare_aggregates(&aggregates, &stored_aggregates, &mut findings);
+    compare_aggregates(aggregates, &devices, &stored_aggregates, &mut findings)?;
     match manifest::corrections_of(context.store, file.id)?.as_slice() {
         [] => compare_quarantine(&expected, &actual, &mut findings)?,
         corrections => receipt.remarks.extend(

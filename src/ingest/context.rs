@@ -9,11 +9,13 @@ use super::pass::BatchMemory;
 use crate::config::Config;
 use crate::error::Error;
 use crate::manifest::{Entry, Place, Worker};
-use crate::sink::QuarantineNames;
+use crate::sink::{AggregateSink, QuarantineNames};
 use crate::source::{Arrivals, MAX_NAME_BYTES, PlacedFile, cut, own_stem, split_name};
 use crate::store::Store;
 use crate::terminal::Printer;
 
+/// What the figures of windows may take in all passes of the process, in bytes: enough for a day of some thousand devices.
+const AGGREGATE_MEMORY: usize = 40 << 20;
 /// Lines that are remembered so as not to be repeated.
 const MOST_REPORTED: usize = 1000;
 
@@ -79,6 +81,13 @@ impl Context<'_> {
             stamp: entry.stamp(),
             sha256: entry.sha256.clone().unwrap_or_default(),
         }
+    }
+
+    /// Takes the aggregates of one pass. What has no room in memory waits beside the quarantine, where there must be room
+    /// for as much as the file has.
+    pub fn aggregates(&self) -> AggregateSink {
+        let bytes = AGGREGATE_MEMORY / self.batch_memory.passes();
+        AggregateSink::new(&self.config.contract, &self.config.paths.quarantine, bytes)
     }
 
     /// The names in the quarantine that a pass under the entry's present claim writes.

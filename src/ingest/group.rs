@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::context::Context;
 use super::hold::{HeldFile, take};
-use super::pass::{PassInput, run_pass};
+use super::pass::{PassInput, Passed, run_pass};
 use super::target::archive_name;
 use crate::error::Error;
 use crate::failpoint;
@@ -13,6 +13,7 @@ use crate::sink::{AggregateSink, QuarantineSink, RawSink, Sink};
 use crate::source::{Compression, open_file};
 use crate::store::LoadTransaction;
 use iotpipe_core::contract::DeviceRule;
+use iotpipe_core::devices::DeviceNames;
 use iotpipe_core::reading::Tally;
 
 /// What became of a file.
@@ -79,15 +80,15 @@ impl<'f> Group<'_, 'f> {
     fn load_one(&self, transaction: &mut dyn LoadTransaction, file: &Entry) -> Result<Outcome, Error> {
         let held = take(self.context, file)?;
         let mut quarantine = QuarantineSink::new(self.context.own_quarantine_names(file)).while_held(&held.path);
-        let mut aggregates = AggregateSink::new(&self.context.config.contract);
+        let mut aggregates = self.context.aggregates();
         transaction.open_file(file.id)?;
         let mut raw = RawSink { transaction };
-        let tally = self.pass_over(file, &held, &mut [&mut raw, &mut aggregates, &mut quarantine])?;
+        let passed = self.pass_over(file, &held, &mut [&mut raw, &mut aggregates, &mut quarantine])?;
         self.remove_superseded_rows(file)?;
         failpoint::reach("pass-finished");
-        transaction.write_aggregates(&aggregates.aggregates, &aggregates.devices)?;
+        write_aggregates(transaction, aggregates, &passed.devices)?;
         failpoint::reach("aggregates-written");
-        self.close(transaction, file, tally, held.lies)
+        self.close(transaction, file, passed.tally, held.lies)
     }
 
     /// The first version gave the rows that `validate` found other names: each line stands in one place.
@@ -103,8 +104,8 @@ impl<'f> Group<'_, 'f> {
         let mut transaction = self.context.store.begin(&self.context.config.contract)?;
         for (file, passed) in passed {
             let outcome = match passed {
-                Ok(Prepared::Passed { tally, aggregates, held }) => {
-                    self.write_prepared(transaction.as_mut(), file, tally, aggregates, held)
+                Ok(Prepared::Passed { passed, aggregates, held }) => {
+                    self.write_prepared(transaction.as_mut(), file, passed, aggregates, held)
                 }
                 Ok(Prepared::Duplicate(original)) => Ok(Outcome::Duplicate(original)),
                 Err(error) => Err(error),
@@ -126,27 +127,27 @@ impl<'f> Group<'_, 'f> {
         let held = take(self.context, file)?;
         if self.target == State::Validated {
             let mut quarantine = QuarantineSink::new(self.context.own_quarantine_names(file)).while_held(&held.path);
-            let tally = self.pass_over(file, &held, &mut [&mut quarantine])?;
-            return Ok(Prepared::Passed { tally, aggregates: None, held });
+            let passed = self.pass_over(file, &held, &mut [&mut quarantine])?;
+            return Ok(Prepared::Passed { passed, aggregates: None, held });
         }
-        let mut aggregates = AggregateSink::new(&self.context.config.contract);
-        let tally = self.pass_over(file, &held, &mut [&mut aggregates])?;
-        Ok(Prepared::Passed { tally, aggregates: Some(aggregates), held })
+        let mut aggregates = self.context.aggregates();
+        let passed = self.pass_over(file, &held, &mut [&mut aggregates])?;
+        Ok(Prepared::Passed { passed, aggregates: Some(aggregates), held })
     }
 
     fn write_prepared(
         &self,
         transaction: &mut dyn LoadTransaction,
         file: &Entry,
-        tally: Tally,
+        passed: Passed,
         aggregates: Option<AggregateSink>,
         held: HeldFile,
     ) -> Result<Outcome, Error> {
         transaction.open_file(file.id)?;
-        if let Some(AggregateSink { aggregates, devices }) = aggregates {
-            transaction.write_aggregates(&aggregates, &devices)?;
+        if let Some(aggregates) = aggregates {
+            write_aggregates(transaction, aggregates, &passed.devices)?;
         }
-        self.close(transaction, file, tally, held.lies)
+        self.close(transaction, file, passed.tally, held.lies)
     }
 
     fn close(
@@ -181,7 +182,7 @@ impl<'f> Group<'_, 'f> {
         Ok(transaction.commit()?)
     }
 
-    fn pass_over(&self, file: &Entry, held: &HeldFile, sinks: &mut [&mut dyn Sink]) -> Result<Tally, Error> {
+    fn pass_over(&self, file: &Entry, held: &HeldFile, sinks: &mut [&mut dyn Sink]) -> Result<Passed, Error> {
         if self.context.stop.load(Ordering::Relaxed) {
             return Err(Error::Stopped);
         }
@@ -198,14 +199,25 @@ impl<'f> Group<'_, 'f> {
             memory: &self.context.batch_memory,
             stop: self.context.stop,
         };
-        let tally = run_pass(input, &self.context.config.contract, sinks);
+        let passed = run_pass(input, &self.context.config.contract, sinks);
         bar.finish_and_clear();
-        tally
+        passed
     }
+}
+
+fn write_aggregates(
+    transaction: &mut dyn LoadTransaction,
+    aggregates: AggregateSink,
+    devices: &DeviceNames,
+) -> Result<(), Error> {
+    let mut is_first = true;
+    aggregates.each_part(&mut |part| {
+        Ok(transaction.write_aggregates(part, std::mem::replace(&mut is_first, false), devices)?)
+    })
 }
 
 /// What the pass of a file gave, for the transaction that follows.
 enum Prepared {
-    Passed { tally: Tally, aggregates: Option<AggregateSink>, held: HeldFile },
+    Passed { passed: Passed, aggregates: Option<AggregateSink>, held: HeldFile },
     Duplicate(Original),
 }

@@ -7,6 +7,7 @@ mod quarantine;
 mod quarantine_audit;
 mod raw;
 mod row_sink;
+mod spill;
 
 pub use aggregates::{AggregateSink, compare_aggregates};
 pub use audit::AuditSink;

@@ -7,6 +7,7 @@ use super::entity::{device, file_aggregates, iot_raw_data};
 use super::error::StoreError;
 use super::rollup::{deviation, felt, merged};
 use iotpipe_core::aggregate::Stats;
+use iotpipe_core::devices::DeviceNames;
 use iotpipe_core::reading::Batch;
 
 /// Reads what was stored. All answers are of the same moment.
@@ -15,7 +16,7 @@ pub trait Snapshot {
     ///
     /// # Errors
     /// When the database can't be asked.
-    fn find(&mut self, batch: &Batch, devices: &[String]) -> Result<Vec<(usize, Earlier)>, StoreError>;
+    fn find(&mut self, batch: &Batch, devices: &DeviceNames) -> Result<Vec<(usize, Earlier)>, StoreError>;
 
     /// How many rows the table has of each file, and that file's state, `None` where the manifest has no such file.
     ///

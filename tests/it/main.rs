@@ -7,6 +7,7 @@ mod support;
 mod architecture;
 mod arrival;
 mod bad_input;
+mod cardinality;
 #[cfg(feature = "failpoints")]
 mod claims;
 mod conservation;
@@ -27,6 +28,7 @@ mod lifecycle;
 mod own_names;
 #[cfg(feature = "failpoints")]
 mod ownership;
+mod poison;
 mod pooler;
 mod running;
 mod sample;

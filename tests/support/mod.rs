@@ -3,6 +3,7 @@
 pub mod assertions;
 mod csv;
 mod installed;
+mod memory;
 mod proxy;
 mod query;
 pub mod server;

@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::Scope;
 
 use iotpipe_core::contract::Contract;
+use iotpipe_core::devices::DeviceNames;
 use iotpipe_core::parse::{Header, Problem, RowReader};
 use iotpipe_core::reading::{Batch, Rule, Tally};
 use iotpipe_core::validate::{FileRejection, Layout, Validator};
@@ -43,6 +44,17 @@ pub struct PassInput<'a> {
     pub stop: &'a AtomicBool,
 }
 
+/// What a pass saw.
+#[derive(Debug)]
+pub struct Passed {
+    /// Its rows.
+    pub tally: Tally,
+    /// The devices of its readings, as [`Reading::device`] counts them.
+    ///
+    /// [`Reading::device`]: iotpipe_core::reading::Reading::device
+    pub devices: DeviceNames,
+}
+
 enum Message {
     Header(Vec<u8>),
     Batch(Batch),
@@ -53,11 +65,11 @@ enum Message {
 /// # Errors
 /// [`Error::Refused`] when the file as a whole breaks the contract, [`Error::Changed`] when its bytes are not those that
 /// were discovered, and whatever a sink says. The sinks are finished only when all is well.
-pub fn run_pass(input: PassInput<'_>, contract: &Contract, sinks: &mut [&mut dyn Sink]) -> Result<Tally, Error> {
+pub fn run_pass(input: PassInput<'_>, contract: &Contract, sinks: &mut [&mut dyn Sink]) -> Result<Passed, Error> {
     let (sender, receiver) = sync_channel(BATCHES_UNDER_WAY);
     let (expected, max_rejected_ratio) = (input.expected_sha256.to_owned(), input.max_rejected_ratio);
     let share = input.memory.share();
-    let tally = std::thread::scope(|scope| {
+    let passed = std::thread::scope(|scope| {
         let reader = scope.spawn(|| read(scope, input, contract, &sender_of(sender), &share));
         let written = dispatch(receiver, sinks, &share);
         let sha256 = match reader.join() {
@@ -68,14 +80,14 @@ pub fn run_pass(input: PassInput<'_>, contract: &Contract, sinks: &mut [&mut dyn
             (Err(sink), _) => Err(sink),
             (Ok(_), Err(reading)) => Err(reading),
             (Ok(_), Ok(sha256)) if sha256 != expected => Err(Error::Changed),
-            (Ok(tally), Ok(_)) => Ok(tally),
+            (Ok(passed), Ok(_)) => Ok(passed),
         }
     })?;
-    refuse_when_too_many(max_rejected_ratio, &tally)?;
+    refuse_when_too_many(max_rejected_ratio, &passed.tally)?;
     for sink in sinks.iter_mut() {
         sink.finish()?;
     }
-    Ok(tally)
+    Ok(passed)
 }
 
 fn sender_of(sender: SyncSender<Message>) -> impl Fn(Message) -> bool {
@@ -83,10 +95,10 @@ fn sender_of(sender: SyncSender<Message>) -> impl Fn(Message) -> bool {
 }
 
 /// Hands each batch to the sinks, one batch late: while the database works on one, the next is prepared.
-fn dispatch(receiver: Receiver<Message>, sinks: &mut [&mut dyn Sink], share: &Share<'_>) -> Result<Tally, Error> {
+fn dispatch(receiver: Receiver<Message>, sinks: &mut [&mut dyn Sink], share: &Share<'_>) -> Result<Passed, Error> {
     let mut tally = Tally::default();
-    let mut devices: Vec<String> = Vec::new();
-    let mut write = |mut batch: Batch, devices: &[String], sinks: &mut [&mut dyn Sink]| {
+    let mut devices = DeviceNames::default();
+    let mut write = |mut batch: Batch, devices: &DeviceNames, sinks: &mut [&mut dyn Sink]| {
         for sink in sinks {
             sink.write(&mut batch, devices)?;
         }
@@ -100,7 +112,8 @@ fn dispatch(receiver: Receiver<Message>, sinks: &mut [&mut dyn Sink], share: &Sh
         match message {
             Message::Header(header) => sinks.iter_mut().try_for_each(|sink| sink.begin(&header))?,
             Message::Batch(mut batch) => {
-                devices.append(&mut batch.new_devices);
+                devices.append(&batch.new_devices);
+                batch.new_devices.clear();
                 sinks.iter_mut().try_for_each(|sink| sink.prepare(&batch, &devices))?;
                 if let Some(earlier) = prepared.replace(batch) {
                     write(earlier, &devices, sinks)?;
@@ -111,7 +124,7 @@ fn dispatch(receiver: Receiver<Message>, sinks: &mut [&mut dyn Sink], share: &Sh
     if let Some(last) = prepared {
         write(last, &devices, sinks)?;
     }
-    Ok(tally)
+    Ok(Passed { tally, devices })
 }
 
 /// Judges to the end of the file; gives the hash of its bytes.

@@ -3,7 +3,6 @@
 use std::fmt::Write;
 
 use iotpipe_core::aggregate::{AggregateRow, Aggregates};
-use sqlx::AssertSqlSafe;
 use sqlx::postgres::Postgres;
 
 use super::rows::time;
@@ -13,10 +12,15 @@ const AT_ONCE: usize = 20_000;
 /// So few travel as text with the statement behind them: a small file waits for no answer on their account.
 const FEW: usize = 500;
 
-/// The statements that replace the aggregates of `file_id`, where they are few; `None` for more, or for times that a
-/// literal can't say.
+/// The statement that takes out the aggregates of `file_id`.
+pub(super) fn delete(file_id: i64) -> String {
+    format!("DELETE FROM file_aggregates WHERE file_id = {file_id};")
+}
+
+/// The statement that adds aggregates of `file_id`, where they are few; `None` for more, or for times that a literal
+/// can't say.
 pub(super) fn as_text(file_id: i64, aggregates: &Aggregates, id_of: impl Fn(u32) -> i32) -> Option<String> {
-    let mut sql = format!("DELETE FROM file_aggregates WHERE file_id = {file_id};");
+    let mut sql = String::new();
     for (n, row) in aggregates.rows().enumerate() {
         let start = time(row.window_start).format("%Y-%m-%dT%H:%M:%S%.6f+00").to_string();
         // Five digits, or a sign: no year as PostgreSQL reads it.
@@ -46,19 +50,19 @@ pub(super) fn as_text(file_id: i64, aggregates: &Aggregates, id_of: impl Fn(u32)
             number(stats.m2())
         );
     }
-    sql.push(';');
+    if !sql.is_empty() {
+        sql.push(';');
+    }
     Some(sql)
 }
 
-/// Replaces the aggregates of `file_id`, however many there are.
+/// Adds aggregates of `file_id`, however many there are.
 pub(super) async fn insert(
     transaction: &mut sqlx::Transaction<'static, Postgres>,
     file_id: i64,
     aggregates: &Aggregates,
     id_of: impl Fn(u32) -> i32,
 ) -> Result<(), sqlx::Error> {
-    let delete = AssertSqlSafe(format!("DELETE FROM file_aggregates WHERE file_id = {file_id}"));
-    sqlx::raw_sql(delete).execute(&mut **transaction).await?;
     let mut rows = aggregates.rows();
     loop {
         // Not all at once: a file may have a million windows.
