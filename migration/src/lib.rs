@@ -6,7 +6,7 @@ mod m20261124_000002_index_manifest;
 mod m20261126_000003_own_files;
 mod m20261126_000004_statistics;
 
-pub use m20261126_000003_own_files::UNPLACED;
+pub use m20261126_000003_own_files::{OPEN, UNPLACED};
 pub use sea_orm_migration::prelude::*;
 
 /// All migrations, oldest first.

@@ -59,6 +59,9 @@ fn told_apart() -> String {
         .to_owned()
 }
 
+/// Entries that wait for a step. A query finds them by the index when it says just the same.
+pub const OPEN: &str = "state IN ('arriving', 'pending', 'validated', 'aggregated')";
+
 /// Entries whose place is not the goal of their state. A query finds them by the index when it says just the same.
 pub const UNPLACED: &str = "(state IN ('loaded', 'duplicate', 'unloaded') AND place NOT IN ('processed', 'none') \
     OR state = 'rejected' AND place NOT IN ('quarantine', 'none') OR state = 'failed' AND place NOT IN ('inbox', 'none'))";

@@ -80,6 +80,7 @@ impl Context<'_> {
             target,
             stamp: entry.stamp(),
             sha256: entry.sha256.clone().unwrap_or_default(),
+            crosses: false,
         }
     }
 

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::failpoint;
 use crate::manifest::{self, Entry, Original, Place, Progress, State, Whereabouts};
 use crate::sink::{AggregateSink, QuarantineSink, RawSink, Sink};
-use crate::source::{Compression, open_file};
+use crate::source::Compression;
 use crate::store::LoadTransaction;
 use iotpipe_core::contract::DeviceRule;
 use iotpipe_core::devices::DeviceNames;
@@ -186,11 +186,10 @@ impl<'f> Group<'_, 'f> {
         if self.context.stop.load(Ordering::Relaxed) {
             return Err(Error::Stopped);
         }
-        let open = open_file(&held.path).map_err(Error::source(&held.path))?;
         failpoint::reach("opened");
         let bar = self.context.printer.progress(&file.source, file.size as u64);
         let input = PassInput {
-            reader: Box::new(bar.wrap_read(open)),
+            reader: Box::new(bar.wrap_read(&held.file)),
             compression: Compression::of(&file.source),
             file_name: file.judged_name(),
             discovered_at: file.discovered_at.timestamp_micros(),

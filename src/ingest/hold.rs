@@ -1,5 +1,6 @@
 //! Carries out what [`next`] decides: takes a file in hand before its pass, and brings it to its place behind the commit.
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -10,17 +11,19 @@ use super::target::target_names;
 use crate::error::Error;
 use crate::failpoint;
 use crate::manifest::{self, Claim, Entry, Place, State, Whereabouts, Work};
-use crate::source::{Fixed, OpenForWriting, PlacedFile, is_open_for_writing, private_name, sha256_of, stamp_of};
+use crate::source::{Fixed, OpenForWriting, PlacedFile, Seen, is_open_for_writing, private_name, sha256_of, stamp_of};
 use crate::store::StoreError;
 
 /// Steps after which a file that goes on changing under the program's hands is left for later.
 const MOST_STEPS: usize = 24;
 
 /// A file that was taken in hand.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct HeldFile {
-    /// Where to read it.
+    /// Where it is read.
     pub path: PathBuf,
+    /// Opened.
+    pub file: File,
     /// What the manifest is to say about its place from now on.
     pub lies: Whereabouts,
 }
@@ -33,25 +36,29 @@ pub struct HeldFile {
 pub fn take(context: &Context<'_>, entry: &Entry) -> Result<HeldFile, Error> {
     let file = context.placed(entry, None);
     let position = Position { state: entry.current(), place: entry.lies(), claim_no: entry.claim_no };
+    // Before the first claim nobody had it in hand: it lies where it was delivered, or the step says that it does not.
+    let mut known = (entry.claim_no == 1 && entry.lies() == Place::Inbox).then_some(Seen::DELIVERED);
     for _ in 0..MOST_STEPS {
-        let seen = file.locate().map_err(Error::source(&file.at_place))?;
+        let seen = known.take().map_or_else(|| file.locate(), Ok).map_err(Error::source(&file.at_place))?;
         let done = match next(position, &seen) {
-            Step::Take => file.take(),
-            Step::TakeOver(claim_no) => file.take_over(claim_no),
-            Step::Read => {
-                let path = file.private();
-                // What lies there may be no file any more: a link leads elsewhere, and a pipe keeps its reader waiting.
-                if !std::fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file()) {
-                    return Err(Error::Changed);
-                }
-                if is_open_for_writing(&path) == OpenForWriting::Yes {
+            Step::Take => file.take().map(|()| known = Some(Seen::in_hand(entry.claim_no))),
+            Step::TakeOver(claim_no) => file.take_over(claim_no).map(|()| known = Some(Seen::in_hand(entry.claim_no))),
+            Step::Read => match file.open_private() {
+                Ok(Some(opened)) if is_open_for_writing(&opened) == OpenForWriting::Yes => {
                     return Err(Error::BeingWritten);
                 }
-                return Ok(HeldFile { path, lies: held_in_place(entry) });
-            }
+                Ok(Some(opened)) => {
+                    return Ok(HeldFile { path: file.private(), file: opened, lies: held_in_place(entry) });
+                }
+                Ok(None) => return Err(Error::Changed),
+                // Taken over: the next look shows by whom.
+                Err(e) if e.kind() == io::ErrorKind::NotFound => Err(e),
+                Err(e) => return Err(Error::source(&file.private())(e)),
+            },
             Step::ReadInPlace => {
                 let lies = Whereabouts { place: entry.lies(), name: entry.place_name.clone() };
-                return Ok(HeldFile { path: file.at_place, lies });
+                let opened = file.open_in_place().map_err(Error::source(&file.at_place))?.ok_or(Error::Changed)?;
+                return Ok(HeldFile { path: file.at_place, file: opened, lies });
             }
             Step::Vanish => return Err(Error::Vanished),
             _ => return Err(Error::Store(StoreError::ClaimLost)),
@@ -220,12 +227,13 @@ fn settle_place(context: &Context<'_>, entry: &Entry) -> Result<Option<(Place, P
         name = names.next();
         manifest::rename_target(context.store, entry.claim(), name.as_deref().unwrap_or_default())?;
     }
-    let mut grown = false;
+    let (mut grown, mut crosses, mut moved) = (false, false, false);
     for _ in 0..MOST_STEPS {
         let target = name.as_ref().map(|name| context.folder_of(goal).join(name));
-        let file = context.placed(entry, target.filter(|_| goal != Place::Inbox));
+        let file = PlacedFile { crosses, ..context.placed(entry, target.filter(|_| goal != Place::Inbox)) };
         let blame = file.target.clone().unwrap_or_else(|| file.at_place.clone());
-        let seen = file.inspect().map_err(Error::placing(&blame))?;
+        let seen = if std::mem::take(&mut moved) { file.inspect_moved() } else { file.inspect() };
+        let seen = seen.map_err(Error::placing(&blame))?;
         let done = match next(position, &seen) {
             Step::Take => file.take(),
             Step::TakeOver(claim_no) => file.take_over(claim_no),
@@ -237,7 +245,13 @@ fn settle_place(context: &Context<'_>, entry: &Entry) -> Result<Option<(Place, P
             }
             Step::Copy => file.copy_beside_target(),
             Step::Publish => file.publish(),
-            Step::Move => file.move_to_target(),
+            Step::Move => match file.move_to_target() {
+                Err(e) if e.kind() == io::ErrorKind::CrossesDevices => {
+                    crosses = true;
+                    Ok(())
+                }
+                done => done.map(|()| moved = true),
+            },
             Step::Remove => file.remove_private(),
             Step::HandBack if goal == Place::Inbox => {
                 // Where its name is another's it stays held, for as long as that takes.

@@ -130,6 +130,9 @@ fn release(context: &Context<'_>, files: &[Entry]) {
 /// When the database is away or a disk is full.
 pub fn recover(context: &Context<'_>) -> Result<(), Error> {
     let (store, worker, origin) = (context.store, &context.worker, context.origin.as_str());
+    if !manifest::is_anything_left(store, worker)? {
+        return Ok(());
+    }
     Worker::clear_dead(store)?;
     manifest::release_all(store, worker)?;
     loop {

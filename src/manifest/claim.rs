@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use migration::UNPLACED;
+use migration::{OPEN, UNPLACED};
 use sea_orm::{EntityTrait, Statement};
 
 use super::entity::{Entity, Model as Entry};
@@ -54,13 +54,29 @@ impl Work {
     }
 }
 
+/// Some of the open states: in the words of the index, and which.
 fn is_in(states: &[State]) -> String {
     let states: Vec<String> = states.iter().map(|state| format!("'{}'", state.as_str())).collect();
-    format!("state IN ({})", states.join(", "))
+    format!("{OPEN} AND state IN ({})", states.join(", "))
 }
 
 fn due(dialect: Dialect) -> String {
     format!("(not_before IS NULL OR not_before <= {} OR not_before > {})", dialect.now(), dialect.after(LONGEST_WAIT))
+}
+
+/// Whether there may be something to recover: other workers, whose end is to be looked for; files in hand, or not where
+/// they belong, or whose attempts ended without a word. One look instead of many, where there mostly is nothing.
+///
+/// # Errors
+/// When the database can't be asked.
+pub fn is_anything_left(store: &Store, worker: &Worker) -> Result<bool, StoreError> {
+    let (expired, id) = (Work::Expired.condition(), worker.id);
+    let sql = format!(
+        "SELECT 1 WHERE EXISTS (SELECT 1 FROM worker WHERE id <> {id})
+         OR EXISTS (SELECT 1 FROM manifest WHERE worker_id IS NOT NULL)
+         OR EXISTS (SELECT 1 FROM manifest WHERE {UNPLACED}) OR EXISTS (SELECT 1 FROM manifest WHERE {expired})"
+    );
+    store.read(async |session| Ok(!session.rows(sql).await?.is_empty()))
 }
 
 /// Takes the next files of `origin` that there is `work` on, none when there are none for now. With `only`, that file alone.
@@ -113,19 +129,12 @@ pub fn claim(
 
 fn changed(store: &Store, sql: &str) -> Result<Vec<Entry>, StoreError> {
     store.write(async |session| {
-        Entity::find().from_raw_sql(Statement::from_string(backend(store), sql)).all(session).await
+        Entity::find().from_raw_sql(Statement::from_string(store.dialect().backend(), sql)).all(session).await
     })
 }
 
 fn seen(store: &Store, sql: &str) -> Result<Vec<Entry>, StoreError> {
     store.read(async |session| {
-        Entity::find().from_raw_sql(Statement::from_string(backend(store), sql)).all(session).await
+        Entity::find().from_raw_sql(Statement::from_string(store.dialect().backend(), sql)).all(session).await
     })
-}
-
-fn backend(store: &Store) -> sea_orm::DbBackend {
-    match store.dialect() {
-        Dialect::Postgres => sea_orm::DbBackend::Postgres,
-        Dialect::Sqlite => sea_orm::DbBackend::Sqlite,
-    }
 }

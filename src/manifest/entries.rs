@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{OnConflict, Value};
+use migration::OPEN;
+use sea_orm::sea_query::{Expr, OnConflict, Value};
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder};
 
 use super::entity::{ActiveModel, Column, Entity, Model as Entry};
@@ -292,6 +293,11 @@ async fn by_hash(session: &Session, hash: &str) -> Result<Vec<Entry>, sea_orm::D
 pub fn open_files(store: &Store, origin: &str) -> Result<u64, StoreError> {
     let open = [State::Pending, State::Validated, State::Aggregated].map(State::as_str);
     store.read(async |session| {
-        Entity::find().filter(Column::State.is_in(open)).filter(Column::Origin.eq(origin)).count(session).await
+        Entity::find()
+            .filter(Expr::cust(OPEN))
+            .filter(Column::State.is_in(open))
+            .filter(Column::Origin.eq(origin))
+            .count(session)
+            .await
     })
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use iotpipe_core::reading::Tally;
+use sea_orm::Statement;
 use sea_orm::sea_query::Value;
 
 use super::entity::{Claim, Column, Model as Entry};
@@ -79,7 +80,7 @@ pub struct Progress<'a> {
 
 impl Progress<'_> {
     /// As SQL. Its condition makes the commit the judge: a file that was taken over is marked by nobody else.
-    pub fn statement(&self, dialect: Dialect) -> String {
+    pub fn statement(&self, dialect: Dialect) -> Statement {
         let transition = match self.state {
             State::Loaded => &transition::LOAD,
             State::Aggregated => &transition::AGGREGATE,
@@ -95,7 +96,7 @@ impl Progress<'_> {
             (Column::QuarantineName, self.quarantine_name.map(str::to_owned).into()),
         ];
         given.extend(self.lies.given());
-        transition.statement(Of::Claims(&[self.claim]), &given, dialect)
+        transition.repeatable(Of::Claims(&[self.claim]), &given, dialect)
     }
 }
 

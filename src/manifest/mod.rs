@@ -12,7 +12,7 @@ mod state;
 pub mod transition;
 mod worker;
 
-pub use claim::{Work, claim};
+pub use claim::{Work, claim, is_anything_left};
 pub use duplicate_content::{LoadedContents, Original, loaded_contents};
 pub use entity::{Claim, Model as Entry};
 pub use entries::{

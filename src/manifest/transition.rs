@@ -8,7 +8,8 @@ use std::fmt::Write;
 use std::mem::discriminant;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use sea_orm::sea_query::{Condition, Expr, ExprTrait, PostgresQueryBuilder, Query, SqliteQueryBuilder, Value};
+use sea_orm::Statement;
+use sea_orm::sea_query::{Condition, Expr, ExprTrait, Query, Value};
 
 use super::entity::{Claim, Column, Entity};
 use super::state::{Place, State};
@@ -267,6 +268,11 @@ impl Transition {
 
     /// The one statement, with `given` for the columns that the table leaves to the caller.
     pub(super) fn statement(&self, of: Of<'_>, given: &[(Column, Value)], dialect: Dialect) -> String {
+        self.repeatable(of, given, dialect).to_string()
+    }
+
+    /// The same with its values apart: its text is that of every other entry's.
+    pub(super) fn repeatable(&self, of: Of<'_>, given: &[(Column, Value)], dialect: Dialect) -> Statement {
         let mut update = Query::update();
         update.table(Entity);
         if let Some(to) = self.to {
@@ -327,10 +333,7 @@ impl Transition {
             ));
         }
         update.cond_where(condition);
-        match dialect {
-            Dialect::Postgres => update.to_string(PostgresQueryBuilder),
-            Dialect::Sqlite => update.to_string(SqliteQueryBuilder),
-        }
+        dialect.backend().build(&update)
     }
 }
 

@@ -17,11 +17,22 @@ pub fn open_file(path: &Path) -> io::Result<File> {
     let file = match openat(CWD, path, flags | OFlags::NONBLOCK, Mode::empty()) {
         // Another program has a lease on it, and is asked to end it. Only files have leases.
         Err(Errno::WOULDBLOCK) => openat(CWD, path, flags, Mode::empty())?,
-        Err(Errno::LOOP | Errno::NXIO) => return Err(no_file()),
+        Err(Errno::LOOP | Errno::NXIO | Errno::NODEV) => return Err(no_file()),
         opened => opened?,
     };
     let file = File::from(file);
     if file.metadata()?.is_file() { Ok(file) } else { Err(no_file()) }
+}
+
+/// As [`open_file`]; `None` where it is no file.
+///
+/// # Errors
+/// What the system says.
+pub fn open_if_file(path: &Path) -> io::Result<Option<File>> {
+    match open_file(path) {
+        Err(e) if e.kind() == io::ErrorKind::InvalidInput => Ok(None),
+        opened => opened.map(Some),
+    }
 }
 
 fn no_file() -> io::Error {

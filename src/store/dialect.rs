@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use sea_orm::DbBackend;
+
 /// The language of a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
@@ -12,6 +14,14 @@ pub enum Dialect {
 }
 
 impl Dialect {
+    /// What sea-orm calls it.
+    pub fn backend(self) -> DbBackend {
+        match self {
+            Dialect::Postgres => DbBackend::Postgres,
+            Dialect::Sqlite => DbBackend::Sqlite,
+        }
+    }
+
     /// The time, by the database's own clock: those of its clients differ. In PostgreSQL that of the statement, not of
     /// the transaction, which is long past at the end of a long load.
     pub fn now(self) -> &'static str {

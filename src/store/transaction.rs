@@ -1,5 +1,7 @@
 //! What a step writes about one file, all in one commit.
 
+use sea_orm::Statement;
+
 use super::error::StoreError;
 use iotpipe_core::aggregate::Aggregates;
 use iotpipe_core::devices::DeviceNames;
@@ -40,7 +42,7 @@ pub trait LoadTransaction {
     ///
     /// # Errors
     /// [`StoreError::ClaimLost`] when it changed none: the manifest's row is no longer this worker's.
-    fn close_file(&mut self, transition: &str, loaded: bool) -> Result<(), StoreError>;
+    fn close_file(&mut self, transition: &Statement, loaded: bool) -> Result<(), StoreError>;
 
     /// Runs a statement of the manifest in the same commit.
     ///

@@ -58,7 +58,8 @@ fn run_in_bounds(world: &World, args: &[&str]) {
 #[track_caller]
 fn expect_figures(world: &World, readings: i64) {
     assert_eq!(world.stored(), readings);
-    let figures = "SELECT sensor, count(*), sum(count), sum(CASE WHEN min = max AND avg = min AND m2 = 0 THEN 0 ELSE 1 END)
+    let figures =
+        "SELECT sensor, count(*), sum(count), sum(CASE WHEN min = max AND avg = min AND m2 = 0 THEN 0 ELSE 1 END)
                    FROM sensor_aggregates GROUP BY sensor ORDER BY sensor";
     let with_b = readings - (readings + 2) / 3;
     let expected = [("a", readings), ("b", with_b), ("c", readings)].map(|(s, n)| format!("{s}|{n}|{n}|0"));

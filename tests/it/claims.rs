@@ -1,6 +1,5 @@
 //! Claims: who has a file in hand, for how long, and what becomes of the file when that worker dies, hangs or is slow.
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::isolation::{nothing_is_missing, others_go_on};
@@ -45,7 +44,7 @@ fn waited_for_and_named(db: Db, namespaces: &[&str], script: &str, host: &str) {
     let world = World::new(db);
     world.file("a.csv", telemetry("pump-1", START, 5));
     world.ok(&["scan"]);
-    let mut load = apart(&world, namespaces, script, &["load"]);
+    let mut load = world.apart(namespaces, script, &["load"]);
     let outcome = load.env("FAILPOINTS", "opened=return").output().unwrap();
     assert_eq!(outcome.status.code(), Some(137), "{}", String::from_utf8_lossy(&outcome.stderr));
 
@@ -68,23 +67,12 @@ fn waited_for_and_named(db: Db, namespaces: &[&str], script: &str, host: &str) {
     world.ok(&["verify"]);
 }
 
-/// The program in namespaces of its own.
-fn apart(world: &World, namespaces: &[&str], script: &str, args: &[&str]) -> Command {
-    let mut unshare = Command::new("unshare");
-    if !rustix::process::getuid().is_root() {
-        unshare.args(["--user", "--map-root-user"]);
-    }
-    let program = world.command(args);
-    unshare.args(namespaces).args(["sh", "-c", script]).arg(program.get_program()).args(args);
-    unshare.current_dir(world.path("")).env("DATABASE_URL", world.url());
-    unshare
-}
-
 fn times_of_a_clock_that_went_wrong_count_as_over(db: Db) {
     let world = World::new(db);
     world.file("a.csv", telemetry("pump-1", START, 5));
     world.ok(&["scan"]);
-    apart(&world, &["--uts"], "hostname elsewhere; \"$0\" \"$@\"; exit $?", &["load"])
+    world
+        .apart(&["--uts"], "hostname elsewhere; \"$0\" \"$@\"; exit $?", &["load"])
         .env("FAILPOINTS", "opened=return")
         .output()
         .unwrap();
@@ -188,7 +176,7 @@ fn a_worker_that_hidepid_hides_is_not_dead() {
         program.display(),
         args.join(" ")
     );
-    let outcome = apart(&world, &["--pid", "--fork", "--mount-proc"], &script, &[]).output().unwrap();
+    let outcome = world.apart(&["--pid", "--fork", "--mount-proc"], &script, &[]).output().unwrap();
     let outcome = Outcome::from_output("run", &outcome).expect_code(0);
     assert_eq!((outcome.count("loaded"), outcome.count("pending")), (0, 1), "{}", outcome.stderr);
     assert_eq!((world.stored(), world.files("data").len()), (5, 0));

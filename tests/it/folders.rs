@@ -16,10 +16,29 @@ on_both_databases!(
     logs_that_can_not_be_written_cost_the_logs_alone,
     an_archived_file_stands_where_a_folder_is_wanted,
     an_archived_file_stands_where_a_folder_is_wanted_on_another_file_system,
+    a_mount_between_folders_of_one_file_system,
 );
 
 /// 2024-05-01T00:00:00Z.
 const START: i64 = 1_714_521_600;
+
+/// Volumes of containers are often folders of one file system, which no rename goes between.
+fn a_mount_between_folders_of_one_file_system(db: Db) {
+    let world = World::new(db);
+    world.file("x/a.csv", telemetry("pump-1", START, 5));
+    world.file("bad.csv", "no,header,of,ours\n1,2,3,4\n");
+    world.file("copy.csv", telemetry("pump-1", START, 5));
+    fs::create_dir_all(world.path("processed")).unwrap();
+    fs::create_dir_all(world.path("quarantine")).unwrap();
+    let mounts = "mount --bind processed processed && mount --bind quarantine quarantine && \"$0\" \"$@\"; exit $?";
+    let run = world.apart(&["--mount"], mounts, &["run", "--output", "json"]).output().unwrap();
+    let run = Outcome::from_output("run", &run).expect_code(0);
+    assert_eq!((run.count("loaded"), run.count("failed")), (5, 1), "{}", run.stderr);
+    assert_eq!(world.files("data"), [""; 0], "{}", run.stderr);
+    assert_eq!(world.files("processed"), ["copy.csv", "x/a.csv"]);
+    assert_eq!(world.files("quarantine").len(), 2, "{:?}", world.files("quarantine"));
+    world.ok(&["verify"]);
+}
 
 fn folders_that_are_not_apart_are_refused(db: Db) {
     let world = World::new(db);

@@ -92,7 +92,8 @@ impl Storm {
         symlink("nowhere", path(&format!("dangling{n}.csv"))).unwrap();
         std::fs::create_dir(path(&format!("folder{n}.csv"))).unwrap();
         let socket = UnixListener::bind(path(&format!("socket{n}.csv"))).unwrap();
-        for (name, why) in [("pipe", "neither"), ("device", "symbolic link"), ("dangling", "symbolic link"), ("socket", "neither")]
+        for (name, why) in
+            [("pipe", "neither"), ("device", "symbolic link"), ("dangling", "symbolic link"), ("socket", "neither")]
         {
             self.fates.insert(format!("{name}{n}.csv"), Fate::Left(why));
         }

@@ -4,6 +4,7 @@ pub mod assertions;
 mod csv;
 mod installed;
 mod memory;
+mod namespaces;
 mod proxy;
 mod query;
 pub mod server;

@@ -1,12 +1,11 @@
 //! One streaming pass over one source file: parse, validate, hand to the sinks.
 //!
 //! A thread of its own parses and validates while the calling thread feeds the sinks, so that the work hides behind
-//! the database. Memory is bounded by the batches under way, whatever the size of the file.
+//! the database; a file that is read at once needs none. Memory is bounded by the batches under way, whatever the size of the file.
 
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::Scope;
+use std::sync::mpsc::{Receiver, sync_channel};
 
 use iotpipe_core::contract::Contract;
 use iotpipe_core::devices::DeviceNames;
@@ -15,7 +14,7 @@ use iotpipe_core::reading::{Batch, Rule, Tally};
 use iotpipe_core::validate::{FileRejection, Layout, Validator};
 
 use super::batch_memory::{BatchMemory, Share};
-use super::read_ahead::{HashingReader, ReadAhead};
+use super::read_ahead::{HashingReader, PassedBytes, ReadAhead};
 use super::rejection_limit::{RejectionLimit, refuse_when_too_many};
 use crate::error::Error;
 use crate::sink::Sink;
@@ -45,7 +44,7 @@ pub struct PassInput<'a> {
 }
 
 /// What a pass saw.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Passed {
     /// Its rows.
     pub tally: Tally,
@@ -66,23 +65,22 @@ enum Message {
 /// [`Error::Refused`] when the file as a whole breaks the contract, [`Error::Changed`] when its bytes are not those that
 /// were discovered, and whatever a sink says. The sinks are finished only when all is well.
 pub fn run_pass(input: PassInput<'_>, contract: &Contract, sinks: &mut [&mut dyn Sink]) -> Result<Passed, Error> {
-    let (sender, receiver) = sync_channel(BATCHES_UNDER_WAY);
     let (expected, max_rejected_ratio) = (input.expected_sha256.to_owned(), input.max_rejected_ratio);
     let share = input.memory.share();
-    let passed = std::thread::scope(|scope| {
-        let reader = scope.spawn(|| read(scope, input, contract, &sender_of(sender), &share));
-        let written = dispatch(receiver, sinks, &share);
-        let sha256 = match reader.join() {
-            Ok(result) => result,
-            Err(panic) => std::panic::resume_unwind(panic),
-        };
-        match (written, sha256) {
-            (Err(sink), _) => Err(sink),
-            (Ok(_), Err(reading)) => Err(reading),
-            (Ok(_), Ok(sha256)) if sha256 != expected => Err(Error::Changed),
-            (Ok(passed), Ok(_)) => Ok(passed),
-        }
-    })?;
+    let opened = open(input, contract)?;
+    let dispatch = Dispatch::to(sinks, &share);
+    // All of a small file is there already: a thread would cost more than it does.
+    let (written, sha256) = if opened.rows.at_end() {
+        pass_at_once(opened, dispatch, &share)
+    } else {
+        pass_side_by_side(opened, dispatch, &share)
+    };
+    let passed = match (written, sha256) {
+        (Err(sink), _) => return Err(sink),
+        (Ok(_), Err(reading)) => return Err(reading),
+        (Ok(_), Ok(sha256)) if sha256 != expected => return Err(Error::Changed),
+        (Ok(passed), Ok(_)) => passed,
+    };
     refuse_when_too_many(max_rejected_ratio, &passed.tally)?;
     for sink in sinks.iter_mut() {
         sink.finish()?;
@@ -90,82 +88,150 @@ pub fn run_pass(input: PassInput<'_>, contract: &Contract, sinks: &mut [&mut dyn
     Ok(passed)
 }
 
-fn sender_of(sender: SyncSender<Message>) -> impl Fn(Message) -> bool {
-    move |message| sender.send(message).is_ok()
+/// What the sinks made of the rows, and the hash of the bytes.
+type Ended = (Result<Passed, Error>, Result<String, Error>);
+
+fn pass_at_once(opened: OpenedFile<'_>, mut dispatch: Dispatch<'_, '_>, share: &Share<'_>) -> Ended {
+    let mut failure = None;
+    let mut send = |message| match dispatch.take(message) {
+        Ok(()) => true,
+        Err(e) => {
+            failure = Some(e);
+            false
+        }
+    };
+    let OpenedFile { rows, judging } = opened;
+    let sha256 = judging.finish(ReadAhead::Here(rows), &mut send, share);
+    match (failure, &sha256) {
+        (Some(sink), _) => (Err(sink), sha256),
+        (None, Err(_)) => (Ok(Passed::default()), sha256),
+        (None, Ok(_)) => (dispatch.end(), sha256),
+    }
+}
+
+fn pass_side_by_side(opened: OpenedFile<'_>, mut dispatch: Dispatch<'_, '_>, share: &Share<'_>) -> Ended {
+    let (sender, receiver) = sync_channel(BATCHES_UNDER_WAY);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(move || {
+            let OpenedFile { rows, judging } = opened;
+            judging.finish(ReadAhead::begin(scope, rows), &mut |message| sender.send(message).is_ok(), share)
+        });
+        let written = dispatch.take_all(receiver).and_then(|()| dispatch.end());
+        match reader.join() {
+            Ok(sha256) => (written, sha256),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
 }
 
 /// Hands each batch to the sinks, one batch late: while the database works on one, the next is prepared.
-fn dispatch(receiver: Receiver<Message>, sinks: &mut [&mut dyn Sink], share: &Share<'_>) -> Result<Passed, Error> {
-    let mut tally = Tally::default();
-    let mut devices = DeviceNames::default();
-    let mut write = |mut batch: Batch, devices: &DeviceNames, sinks: &mut [&mut dyn Sink]| {
-        for sink in sinks {
-            sink.write(&mut batch, devices)?;
-        }
-        tally.count(&batch);
-        share.learn(&batch, devices.len());
-        share.give_back(batch);
-        Ok::<(), Error>(())
-    };
-    let mut prepared: Option<Batch> = None;
-    for message in receiver {
+struct Dispatch<'a, 's> {
+    sinks: &'a mut [&'s mut dyn Sink],
+    share: &'a Share<'a>,
+    devices: DeviceNames,
+    prepared: Option<Batch>,
+    tally: Tally,
+}
+
+impl<'a, 's> Dispatch<'a, 's> {
+    fn to(sinks: &'a mut [&'s mut dyn Sink], share: &'a Share<'a>) -> Self {
+        Dispatch { sinks, share, devices: DeviceNames::default(), prepared: None, tally: Tally::default() }
+    }
+
+    /// The messages end with their sender; so do they with the first that a sink fails on.
+    fn take_all(&mut self, messages: Receiver<Message>) -> Result<(), Error> {
+        messages.into_iter().try_for_each(|message| self.take(message))
+    }
+
+    fn take(&mut self, message: Message) -> Result<(), Error> {
         match message {
-            Message::Header(header) => sinks.iter_mut().try_for_each(|sink| sink.begin(&header))?,
+            Message::Header(header) => self.sinks.iter_mut().try_for_each(|sink| sink.begin(&header)),
             Message::Batch(mut batch) => {
-                devices.append(&batch.new_devices);
+                self.devices.append(&batch.new_devices);
                 batch.new_devices.clear();
-                sinks.iter_mut().try_for_each(|sink| sink.prepare(&batch, &devices))?;
-                if let Some(earlier) = prepared.replace(batch) {
-                    write(earlier, &devices, sinks)?;
-                }
+                self.sinks.iter_mut().try_for_each(|sink| sink.prepare(&batch, &self.devices))?;
+                self.prepared.replace(batch).map_or(Ok(()), |earlier| self.write(earlier))
             }
         }
     }
-    if let Some(last) = prepared {
-        write(last, &devices, sinks)?;
+
+    fn end(mut self) -> Result<Passed, Error> {
+        if let Some(last) = self.prepared.take() {
+            self.write(last)?;
+        }
+        Ok(Passed { tally: self.tally, devices: self.devices })
     }
-    Ok(Passed { tally, devices })
+
+    fn write(&mut self, mut batch: Batch) -> Result<(), Error> {
+        for sink in self.sinks.iter_mut() {
+            sink.write(&mut batch, &self.devices)?;
+        }
+        self.tally.count(&batch);
+        self.share.learn(&batch, self.devices.len());
+        self.share.give_back(batch);
+        Ok(())
+    }
 }
 
-/// Judges to the end of the file; gives the hash of its bytes.
-fn read<'scope>(
-    scope: &'scope Scope<'scope, '_>,
-    input: PassInput<'scope>,
-    contract: &Contract,
-    send: &dyn Fn(Message) -> bool,
-    share: &Share<'_>,
-) -> Result<String, Error> {
+/// A file whose header fits the contract.
+struct OpenedFile<'a> {
+    rows: RowReader<Box<dyn Read + Send + 'a>>,
+    judging: Judging<'a>,
+}
+
+/// What it takes to judge the rows behind the header.
+struct Judging<'a> {
+    header: Vec<u8>,
+    validator: Validator<'a>,
+    passed: PassedBytes,
+    max_rejected_ratio: f64,
+    stop: &'a AtomicBool,
+}
+
+fn open<'a>(input: PassInput<'a>, contract: &'a Contract) -> Result<OpenedFile<'a>, Error> {
     let (stored, passed) = HashingReader::over(input.reader);
     let plain = input.compression.decode(stored).map_err(unreadable)?;
     let mut rows = RowReader::new(plain, contract.csv.delimiter, contract.csv.skip_lines);
     let header = header_of(&mut rows)?;
     let layout = Layout::bind(contract, &header.names, input.file_name).map_err(Error::Refused)?;
-    let mut validator = Validator::new(contract, layout, input.discovered_at);
-    let mut batch = share.first_batch();
-    let mut listening = send(Message::Header(header.bytes));
-    let mut limit = RejectionLimit::new(input.max_rejected_ratio);
-    let mut blocks = ReadAhead::begin(scope, rows);
-    while listening && let Some(block) = blocks.next_block().map_err(unreadable)? {
-        for row in block.rows() {
-            let rejections = batch.rejections.len();
-            validator.judge(&row, &mut batch);
-            limit.check(&row, batch.rejections.len() > rejections)?;
-            if batch.weight() >= share.bytes() {
-                if input.stop.load(Ordering::Relaxed) {
-                    return Err(Error::Stopped);
+    let validator = Validator::new(contract, layout, input.discovered_at);
+    let PassInput { max_rejected_ratio, stop, .. } = input;
+    Ok(OpenedFile { rows, judging: Judging { header: header.bytes, validator, passed, max_rejected_ratio, stop } })
+}
+
+impl Judging<'_> {
+    /// Judges to the end of the file, or until `send` says that nobody listens; gives the hash of its bytes.
+    fn finish(
+        mut self,
+        mut blocks: ReadAhead<impl Read + Send>,
+        send: &mut dyn FnMut(Message) -> bool,
+        share: &Share<'_>,
+    ) -> Result<String, Error> {
+        let mut batch = share.first_batch();
+        let mut listening = send(Message::Header(self.header));
+        let mut limit = RejectionLimit::new(self.max_rejected_ratio);
+        while listening && let Some(block) = blocks.next_block().map_err(unreadable)? {
+            for row in block.rows() {
+                let rejections = batch.rejections.len();
+                self.validator.judge(&row, &mut batch);
+                limit.check(&row, batch.rejections.len() > rejections)?;
+                if batch.weight() >= share.bytes() {
+                    if self.stop.load(Ordering::Relaxed) {
+                        return Err(Error::Stopped);
+                    }
+                    listening = send(Message::Batch(std::mem::take(&mut batch)));
+                    if !listening {
+                        break;
+                    }
+                    // Not before the batch is taken over: by then the sinks have given one back.
+                    batch = share.empty_batch();
                 }
-                listening = send(Message::Batch(std::mem::take(&mut batch)));
-                if !listening {
-                    break;
-                }
-                // Not before the batch is taken over: by then the sinks have given one back.
-                batch = share.empty_batch();
             }
+            blocks.give_back(block);
         }
-        blocks.give_back(block);
+        send(Message::Batch(batch));
+        Ok(self.passed.sha256())
     }
-    send(Message::Batch(batch));
-    Ok(passed.sha256())
 }
 
 fn header_of(rows: &mut RowReader<impl Read>) -> Result<Header, Error> {

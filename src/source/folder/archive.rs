@@ -6,8 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::super::digest::sha256_of;
+use super::filesystem::{rename_without_overwriting, sync_folder};
 use super::names::split_name;
-use super::place::{rename_without_overwriting, sync_folder};
 use crate::error::Error;
 
 /// Where a content lies that was archived under one of `targets`, or beside it as the first version did where a name was

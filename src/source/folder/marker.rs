@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use super::super::open::open_file;
-use super::place::rename_without_overwriting;
+use super::filesystem::rename_without_overwriting;
 
 /// Its name.
 pub const MARKER: &str = ".iotpipe";

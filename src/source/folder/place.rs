@@ -5,11 +5,12 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, Mode, OFlags, RenameFlags, openat, renameat_with};
+use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use super::super::digest::{copy_hashed, sha256_of_first};
-use super::super::open::open_file;
+use super::super::open::{open_file, open_if_file};
 use super::super::stamp::Stamp;
+use super::filesystem::{create_parent, exists, rename_without_overwriting, sync_folder};
 use super::names::{private_name, unfinished_name};
 use super::writer::{OpenForWriting, is_open_for_writing};
 use crate::failpoint;
@@ -44,6 +45,17 @@ pub struct Seen {
     pub one_file_system: bool,
 }
 
+/// How closely a file is looked at.
+#[derive(Debug, Clone, Copy)]
+enum Look {
+    /// Size and time of the last change say that it is the same.
+    Stamp,
+    /// So they do, where nobody has it open for writing.
+    StampAndWriter,
+    /// Only its bytes do.
+    Content,
+}
+
 /// The file of one entry, in hand under one claim.
 #[derive(Debug, Clone)]
 pub struct PlacedFile {
@@ -59,6 +71,25 @@ pub struct PlacedFile {
     pub stamp: Stamp,
     /// Hash (hex) of the content.
     pub sha256: String,
+    /// Whether a rename to the target was found to be impossible: another file system lies there, or another mount.
+    pub crosses: bool,
+}
+
+impl Seen {
+    /// A file that nobody has had in hand, as it was delivered.
+    pub const DELIVERED: Seen = Seen {
+        held_as: None,
+        at_place: true,
+        held: Content::Absent,
+        target: Content::Absent,
+        copied: false,
+        one_file_system: true,
+    };
+
+    /// A file that was just taken in hand under `claim_no`.
+    pub fn in_hand(claim_no: i64) -> Seen {
+        Seen { held_as: Some(claim_no), at_place: false, ..Seen::DELIVERED }
+    }
 }
 
 impl PlacedFile {
@@ -84,14 +115,7 @@ impl PlacedFile {
         let held_as = self.held_as()?;
         // Of a file in hand nobody asks what lies where it lay before.
         let at_place = held_as.is_none() && exists(&self.at_place)?;
-        Ok(Seen {
-            held_as,
-            at_place,
-            held: Content::Absent,
-            target: Content::Absent,
-            copied: false,
-            one_file_system: true,
-        })
+        Ok(Seen { held_as, at_place, ..Seen::DELIVERED })
     }
 
     /// The claim under whose number it is held: the own one, or a newer one that took it over, or an older one that left it.
@@ -102,7 +126,7 @@ impl PlacedFile {
             return Ok(Some(self.claim_no));
         }
         let mut held_as = None;
-        for claim_no in 0..=self.claim_no + 1 {
+        for claim_no in (1..=self.claim_no + 1).filter(|claim_no| *claim_no != self.claim_no) {
             if exists(&self.private_of(claim_no))? {
                 held_as = Some(claim_no);
             }
@@ -116,26 +140,38 @@ impl PlacedFile {
     /// When a folder or a file can't be read.
     pub fn inspect(&self) -> io::Result<Seen> {
         let mut seen = self.locate()?;
-        if seen.held_as == Some(self.claim_no) {
-            seen.held = self.compare(&self.private(), true)?;
-        }
+        let is_held = seen.held_as == Some(self.claim_no);
         if let Some(target) = &self.target {
             // Beside its own file, what lies there is read: that one is to be removed. Without it, it was just moved there.
-            seen.target = self.compare(target, seen.held_as.is_none())?;
-            // The way there matters to a file that has it before it.
-            if seen.target == Content::Absent && seen.held != Content::Absent {
-                let parent = target.parent().unwrap_or(Path::new("."));
-                create_durably(parent)?;
-                let here = self.at_place.parent().unwrap_or(Path::new("."));
-                seen.one_file_system = device_of(parent)? == device_of(here)?;
-                seen.copied = self.unfinished_of(self.claim_no).is_some_and(|copy| copy.exists());
-            }
+            let look = if seen.held_as.is_none() { Look::StampAndWriter } else { Look::Content };
+            seen.target = self.compare(target, look)?;
+            seen.one_file_system = !self.crosses;
+        }
+        if is_held {
+            // Whoever still has it open is asked for behind the last rename.
+            let is_renamed = seen.target == Content::Absent && seen.one_file_system;
+            seen.held = self.compare(&self.private(), if is_renamed { Look::Stamp } else { Look::StampAndWriter })?;
+            let is_copied = seen.target == Content::Absent && (self.crosses || seen.held == Content::Grown);
+            seen.copied = is_copied && self.unfinished_of(self.claim_no).is_some_and(|copy| copy.exists());
         }
         Ok(seen)
     }
 
+    /// As [`PlacedFile::inspect`] of a file that was just moved to its target under the own claim.
+    ///
+    /// # Errors
+    /// As [`PlacedFile::inspect`].
+    pub fn inspect_moved(&self) -> io::Result<Seen> {
+        match &self.target {
+            Some(target) if self.compare(target, Look::StampAndWriter)? == Content::Same => {
+                Ok(Seen { at_place: false, target: Content::Same, ..Seen::DELIVERED })
+            }
+            _ => self.inspect(),
+        }
+    }
+
     /// By the stamp where that is enough: only what differs is read.
-    fn compare(&self, path: &Path, trusts_stamp: bool) -> io::Result<Content> {
+    fn compare(&self, path: &Path, look: Look) -> io::Result<Content> {
         let metadata = match fs::symlink_metadata(path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Content::Absent),
             // Another file has the name of one of its folders.
@@ -146,16 +182,37 @@ impl PlacedFile {
             return Ok(Content::Other);
         }
         let (now, then) = (Stamp::of(&metadata), self.stamp);
-        if trusts_stamp && now == then {
-            return Ok(match is_open_for_writing(path) {
-                OpenForWriting::Yes => Content::Grown,
-                OpenForWriting::No | OpenForWriting::Unknown => Content::Same,
-            });
+        match look {
+            Look::Stamp if now == then => return Ok(Content::Same),
+            Look::StampAndWriter if now == then => {
+                return Ok(match open_file(path).map(|file| is_open_for_writing(&file)) {
+                    Ok(OpenForWriting::Yes) => Content::Grown,
+                    Ok(OpenForWriting::No | OpenForWriting::Unknown) | Err(_) => Content::Same,
+                });
+            }
+            _ => {}
         }
         if now.size < then.size || sha256_of_first(path, then.size as u64)? != self.sha256 {
             return Ok(Content::Other);
         }
         Ok(if now.size == then.size { Content::Same } else { Content::Grown })
+    }
+
+    /// Opens what lies under its private name; `None` where it is no file any more: a link leads elsewhere, and a pipe
+    /// keeps its reader waiting.
+    ///
+    /// # Errors
+    /// `NotFound` where somebody took it over.
+    pub fn open_private(&self) -> io::Result<Option<File>> {
+        open_if_file(&self.private())
+    }
+
+    /// The same of what lies where it is read in place.
+    ///
+    /// # Errors
+    /// When it can't be opened.
+    pub fn open_in_place(&self) -> io::Result<Option<File>> {
+        open_if_file(&self.at_place)
     }
 
     /// Takes it from the private name of an earlier claim.
@@ -208,7 +265,13 @@ impl PlacedFile {
     /// `AlreadyExists` where the target's name is taken.
     pub fn move_to_target(&self) -> io::Result<()> {
         let Some(target) = &self.target else { return Ok(()) };
-        rename_without_overwriting(&self.private(), target)?;
+        let renamed = match rename_without_overwriting(&self.private(), target) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound && create_parent(target)? => {
+                rename_without_overwriting(&self.private(), target)
+            }
+            other => other,
+        };
+        renamed?;
         failpoint::reach("renamed");
         Ok(())
     }
@@ -219,6 +282,7 @@ impl PlacedFile {
     /// `InvalidData` where its bytes are no longer those.
     pub fn copy_beside_target(&self) -> io::Result<()> {
         let Some(copy) = self.unfinished_of(self.claim_no) else { return Ok(()) };
+        create_parent(&copy)?;
         // What earlier claims left: their workers are gone, or will find that they lost it.
         for claim_no in self.claim_no.saturating_sub(16)..self.claim_no {
             if let Some(old) = self.unfinished_of(claim_no) {
@@ -261,7 +325,9 @@ impl PlacedFile {
     pub fn remove_private(&self) -> io::Result<()> {
         let Some(target) = &self.target else { return Ok(()) };
         // One last look: the name is this claim's own, so nobody but a writer that has it open can have changed it.
-        if self.compare(target, false)? != Content::Same || self.compare(&self.private(), true)? != Content::Same {
+        if self.compare(target, Look::Content)? != Content::Same
+            || self.compare(&self.private(), Look::StampAndWriter)? != Content::Same
+        {
             return Ok(());
         }
         if let Some(copy) = self.unfinished_of(self.claim_no) {
@@ -271,59 +337,4 @@ impl PlacedFile {
         failpoint::reach("source-removed");
         Ok(())
     }
-}
-
-fn exists(path: &Path) -> io::Result<bool> {
-    match fs::symlink_metadata(path) {
-        Ok(_) => Ok(true),
-        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(false),
-        Err(e) => Err(e),
-    }
-}
-
-fn device_of(folder: &Path) -> io::Result<u64> {
-    Ok(std::os::unix::fs::MetadataExt::dev(&fs::metadata(folder)?))
-}
-
-/// Renames unless the new name is taken.
-///
-/// # Errors
-/// `AlreadyExists` where it is, and what the system says.
-pub fn rename_without_overwriting(from: &Path, to: &Path) -> io::Result<()> {
-    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        Ok(()) => Ok(()),
-        // Some network file systems know no such flag: a second name can be given there, or not, but never over another.
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => match fs::hard_link(from, to) {
-            Ok(()) => fs::remove_file(from),
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Err(e),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Err(e),
-            // No links either: an exclusive placeholder keeps others off the name.
-            Err(_) => {
-                File::options().write(true).create_new(true).open(to)?;
-                fs::rename(from, to)
-            }
-        },
-        Err(e) => Err(e.into()),
-    }
-}
-
-/// Creates `folder` and those above it that are missing, each with a name that lasts.
-fn create_durably(folder: &Path) -> io::Result<()> {
-    if folder.as_os_str().is_empty() || folder.is_dir() {
-        return Ok(());
-    }
-    folder.parent().map_or(Ok(()), create_durably)?;
-    match fs::create_dir(folder) {
-        Err(e) if e.kind() != io::ErrorKind::AlreadyExists || !folder.is_dir() => Err(e),
-        _ => sync_folder(folder),
-    }
-}
-
-/// Makes the name of `file` durable.
-///
-/// # Errors
-/// When its folder can't be opened.
-pub fn sync_folder(file: &Path) -> io::Result<()> {
-    let folder = file.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
 }

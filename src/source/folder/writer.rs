@@ -1,9 +1,7 @@
 //! Whether somebody still writes to a file: asked of the system, where it can tell.
 
+use std::fs::File;
 use std::os::fd::AsRawFd;
-use std::path::Path;
-
-use super::super::open::open_file;
 
 /// What the system says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,9 +16,8 @@ pub enum OpenForWriting {
 
 /// Asks by a read lease (fcntl(2), `F_SETLEASE`), which is refused while the file is open for writing, and given back at
 /// once.
-pub fn is_open_for_writing(path: &Path) -> OpenForWriting {
-    let Ok(file) = open_file(path) else { return OpenForWriting::Unknown };
-    // SAFETY: the descriptor is open for as long as `file` lives; the call reads and writes no memory of ours.
+pub fn is_open_for_writing(file: &File) -> OpenForWriting {
+    // SAFETY: the descriptor is open for as long as `file` is borrowed; the call reads and writes no memory of ours.
     let taken = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_RDLCK) };
     if taken == 0 {
         // SAFETY: as above.

@@ -21,6 +21,9 @@ use tokio::task::JoinHandle;
 /// Bytes handed to the backend at once: it works on them while the next are on their way.
 const COPY_CHUNK: usize = 256 << 10;
 
+/// So few bytes are copied at once: there is nothing to do beside them that would be worth another thread.
+const AT_ONCE: usize = 64 << 10;
+
 type OpenTransaction = Box<Transaction<'static, Postgres>>;
 
 /// One COPY at a time, each within a savepoint `batch` that is left standing.
@@ -70,6 +73,12 @@ impl CopyStream {
         self.outcome = None;
         if let Some(State::Idle(mut transaction)) = self.state.take() {
             let statement = Arc::clone(&self.statement);
+            if data.len() <= AT_ONCE {
+                self.outcome = Some(self.runtime.block_on(copy(&mut transaction, before, &statement, &data)));
+                self.state = Some(State::Idle(transaction));
+                self.spare.push(data);
+                return Ok(());
+            }
             self.state = Some(State::Copying(self.runtime.spawn(async move {
                 let copied = copy(&mut transaction, before, &statement, &data).await;
                 (transaction, data, copied)

@@ -2,10 +2,12 @@
 
 use std::collections::VecDeque;
 
+use futures_util::TryStreamExt;
 use iotpipe_core::aggregate::Aggregates;
 use iotpipe_core::contract::Contract;
 use iotpipe_core::devices::DeviceNames;
 use iotpipe_core::reading::{Batch, Reading};
+use sea_orm::Statement;
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::Postgres;
 
@@ -14,6 +16,7 @@ use super::binary_copy::{HEADER, TRAILER, encode_row, row_bytes};
 use super::connection;
 use super::copy_stream::{CopyStream, is_conflict};
 use super::devices::{self, Devices};
+use super::prepared_statements::PreparedStatements;
 use super::rows::{find_stored, values_of};
 use crate::store::connection::Store;
 use crate::store::duplicate::{Earlier, set_aside};
@@ -36,6 +39,8 @@ pub(in crate::store) struct PostgresLoad<'a> {
     devices: Devices,
     /// Statements that need no answer: they travel with the next one that does.
     unsent: String,
+    /// From the second file on: a transaction of one pays for no statement twice.
+    prepared_statements: Option<PreparedStatements>,
     file_id: i64,
     file_open: bool,
     loaded: Vec<i64>,
@@ -67,6 +72,7 @@ impl<'a> PostgresLoad<'a> {
             prepared: VecDeque::new(),
             devices: Devices::default(),
             unsent: String::new(),
+            prepared_statements: None,
             file_id: 0,
             file_open: false,
             loaded: Vec::new(),
@@ -129,14 +135,28 @@ impl<'a> PostgresLoad<'a> {
         self.store.wait(work(transaction))
     }
 
-    /// Sends what is unsent, and `statement`, in one message.
-    fn send(&mut self, statement: &str) -> Result<(), StoreError> {
+    /// Sends what is unsent, and `statement`, in one message; says how many rows the last of them changed.
+    fn send(&mut self, statement: &str) -> Result<u64, StoreError> {
         self.unsent.push_str(statement);
         if self.unsent.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
         let text = AssertSqlSafe(std::mem::take(&mut self.unsent));
-        self.ask(async |transaction| sqlx::raw_sql(text).execute(&mut **transaction).await.map(|_| ()))
+        self.ask(async |transaction| {
+            let mut results = sqlx::raw_sql(text).execute_many(&mut **transaction);
+            let mut changed = 0;
+            while let Some(result) = results.try_next().await? {
+                changed = result.rows_affected();
+            }
+            Ok(changed)
+        })
+    }
+
+    fn text_of(&mut self, statement: &Statement) -> String {
+        match &mut self.prepared_statements {
+            Some(prepared) => prepared.execute(statement),
+            None => statement.to_string(),
+        }
     }
 
     fn encode(&mut self, batch: &Batch, order: &[usize]) -> Vec<u8> {
@@ -225,10 +245,16 @@ impl LoadTransaction for PostgresLoad<'_> {
         self.aggregated = true;
         let (file_id, ids) = (self.file_id, self.devices.ids().to_vec());
         if is_first {
-            self.unsent.push_str(&aggregates::delete(file_id));
+            let text = self.text_of(&aggregates::delete(file_id));
+            self.unsent.push_str(&(text + ";"));
         }
-        match aggregates::as_text(file_id, part, |device| ids[device as usize]) {
-            Some(statement) => self.unsent.push_str(&statement),
+        match aggregates::as_statements(file_id, part, |device| ids[device as usize]) {
+            Some(statements) => {
+                for statement in &statements {
+                    let text = self.text_of(statement);
+                    self.unsent.push_str(&(text + ";"));
+                }
+            }
             None => {
                 self.send("")?;
                 self.ask(async |transaction| {
@@ -239,12 +265,14 @@ impl LoadTransaction for PostgresLoad<'_> {
         Ok(())
     }
 
-    fn close_file(&mut self, transition: &str, loaded: bool) -> Result<(), StoreError> {
-        self.send("")?;
-        let statement = AssertSqlSafe(transition.to_owned());
-        let changed = self.ask(async |transaction| sqlx::raw_sql(statement).execute(&mut **transaction).await)?;
-        if changed.rows_affected() != 1 {
+    fn close_file(&mut self, transition: &Statement, loaded: bool) -> Result<(), StoreError> {
+        let text = self.text_of(transition);
+        if self.send(&text)? != 1 {
             return Err(StoreError::ClaimLost);
+        }
+        if self.prepared_statements.is_none() {
+            let prepared = self.ask(async |transaction| PreparedStatements::of(transaction).await)?;
+            self.prepared_statements = Some(prepared);
         }
         if loaded {
             self.loaded.push(self.file_id);
@@ -256,7 +284,7 @@ impl LoadTransaction for PostgresLoad<'_> {
     }
 
     fn execute(&mut self, statement: &str) -> Result<(), StoreError> {
-        self.send(statement)
+        self.send(statement).map(|_| ())
     }
 
     fn drop_file(&mut self) -> Result<(), StoreError> {
@@ -265,7 +293,9 @@ impl LoadTransaction for PostgresLoad<'_> {
         }
         self.stream.abandon();
         self.prepared.clear();
-        self.send("ROLLBACK TO SAVEPOINT file; RELEASE SAVEPOINT file")
+        // What was to be prepared may not have been sent.
+        self.prepared_statements = None;
+        self.send("ROLLBACK TO SAVEPOINT file; RELEASE SAVEPOINT file").map(|_| ())
     }
 
     fn commit(mut self: Box<Self>) -> Result<(), StoreError> {

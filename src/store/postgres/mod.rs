@@ -7,6 +7,7 @@ mod copy_stream;
 pub(super) mod devices;
 mod load;
 mod nodelay;
+mod prepared_statements;
 mod reaggregate;
 mod rows;
 pub(super) mod settings;

@@ -121,7 +121,7 @@ async fn commit(store: &Store, work: &Work<'_>, group: &Group) -> Result<u64, Ca
     let taken: HashSet<i64> = taken.into_iter().collect();
     let mut written = Vec::new();
     for (file_id, aggregates) in group.files.iter().filter(|(file_id, _)| taken.contains(file_id)) {
-        sqlx::raw_sql(AssertSqlSafe(delete_aggregates(*file_id))).execute(&mut *transaction).await?;
+        sqlx::raw_sql(AssertSqlSafe(delete_aggregates(*file_id).to_string())).execute(&mut *transaction).await?;
         insert_aggregates(&mut transaction, *file_id, aggregates, |device| device.cast_signed()).await?;
         written.push(*file_id);
     }

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use rusqlite::{CachedStatement, Connection, params};
+use rusqlite::{CachedStatement, Connection, params, params_from_iter};
+use sea_orm::Statement;
 
 use super::connection;
-use super::rows::{Bound, StoredRows, value_ref};
+use super::rows::{Bound, StoredRows, bound, value_ref};
 use crate::store::duplicate::{Earlier, set_aside};
 use crate::store::error::StoreError;
 use crate::store::rollup::roll_up;
@@ -134,8 +135,13 @@ impl LoadTransaction for SqliteLoad<'_> {
             .map_err(|e| StoreError::classify(&self.place, e))
     }
 
-    fn close_file(&mut self, transition: &str, loaded: bool) -> Result<(), StoreError> {
-        let changed = self.connection.execute(transition, []).map_err(|e| StoreError::classify(&self.place, e))?;
+    fn close_file(&mut self, transition: &Statement, loaded: bool) -> Result<(), StoreError> {
+        let values = transition.values.iter().flat_map(|values| values.0.iter().map(bound));
+        let changed = self
+            .connection
+            .prepare_cached(&transition.sql)
+            .and_then(|mut statement| statement.execute(params_from_iter(values)))
+            .map_err(|e| StoreError::classify(&self.place, e))?;
         if changed != 1 {
             return Err(StoreError::ClaimLost);
         }

@@ -2,6 +2,7 @@
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
+use sea_orm::sea_query;
 
 use crate::store::duplicate::Earlier;
 use iotpipe_core::contract::Contract;
@@ -67,5 +68,21 @@ pub(super) fn value_ref(cell: Cell, batch: &Batch) -> ValueRef<'_> {
         Cell::Integer(v) => ValueRef::Integer(v),
         Cell::Boolean(v) => ValueRef::Integer(i64::from(v)),
         Cell::Text(start, len) => ValueRef::Text(batch.text_of(start, len).as_bytes()),
+    }
+}
+
+/// What sea-query has for a value, as SQLite binds it.
+pub(super) fn bound(value: &sea_query::Value) -> rusqlite::types::Value {
+    use rusqlite::types::Value;
+    match value {
+        sea_query::Value::Bool(Some(v)) => Value::Integer(i64::from(*v)),
+        sea_query::Value::Int(Some(v)) => Value::Integer(i64::from(*v)),
+        sea_query::Value::BigInt(Some(v)) => Value::Integer(*v),
+        sea_query::Value::BigUnsigned(Some(v)) => Value::Integer(i64::try_from(*v).unwrap_or(i64::MAX)),
+        sea_query::Value::String(Some(v)) => Value::Text(v.to_string()),
+        other => {
+            debug_assert!(other.clone() == other.as_null(), "no statement of the manifest has {other:?}");
+            Value::Null
+        }
     }
 }
