@@ -137,11 +137,9 @@ impl Command {
 
     /// Whether somebody waits for its result, so that a stop is no success. What a step left is done by the next one.
     pub fn is_asked_for(&self) -> bool {
-        match self {
-            Command::Scan(_) | Command::Validate(_) | Command::Aggregate(_) | Command::Load(_) => false,
-            Command::Run(_) | Command::Loop { .. } | Command::Generate(_) => false,
-            _ => true,
-        }
+        let is_step =
+            matches!(self, Command::Scan(_) | Command::Validate(_) | Command::Aggregate(_) | Command::Load(_));
+        !is_step && !matches!(self, Command::Run(_) | Command::Loop { .. } | Command::Generate(_))
     }
 
     /// Whether the command works in `data/`, `processed/` and `quarantine/`, and writes logs.

@@ -39,7 +39,7 @@ fn a_pass_takes_the_instructions_per_row_that_are_recorded() {
 /// The instructions of a program that makes one pass over a file of `rows` rows.
 fn count(folder: &Path, rows: u64) -> u64 {
     let options = Options { rows, error_rate: 0.02, style: Style::Quoted, seed: 42, ..Options::new(folder) };
-    let written = generate(&options, &false.into()).unwrap();
+    let written = generate(&options).unwrap();
     let profile = folder.join("callgrind.out");
     // The hash is left out: valgrind knows no SHA instructions, so it would be another one than is used in earnest,
     // and outweigh the rest. The order counts: a toggle alone collects nothing but the hash.

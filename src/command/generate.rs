@@ -43,7 +43,7 @@ pub fn run(args: &GenerateArgs, config: &Config, signals: &Signals, printer: Pri
             }
         }
     }
-    let written = generate::generate(&options, &STOP).with_context(failed)?;
+    let written = generate::generate_until(&options, &STOP).with_context(failed)?;
     let defects: u64 = written.defects.values().sum();
     printer.say(&format!(
         "generate: {} files, {} rows, {defects} of them defective, in {place}",

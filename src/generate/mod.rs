@@ -164,11 +164,19 @@ impl Written {
     }
 }
 
+/// Writes all files.
+///
+/// # Errors
+/// As [`generate_until`].
+pub fn generate(options: &Options) -> io::Result<Written> {
+    generate_until(options, &AtomicBool::new(false))
+}
+
 /// Writes all files, or those before `stop` was set.
 ///
 /// # Errors
 /// When an option makes no sense (`InvalidInput`) or a file can't be written. Files finished before stay.
-pub fn generate(options: &Options, stop: &AtomicBool) -> io::Result<Written> {
+pub fn generate_until(options: &Options, stop: &AtomicBool) -> io::Result<Written> {
     if let Some(last) = options.files.checked_sub(1) {
         options.schedule(last)?;
     }
@@ -182,7 +190,7 @@ pub fn generate(options: &Options, stop: &AtomicBool) -> io::Result<Written> {
 /// Writes the file `index` under a hidden name, makes it durable and puts it in its place, over one of that name.
 ///
 /// # Errors
-/// As [`generate`]; no half file is left.
+/// As [`generate_until`]; no half file is left.
 pub fn generate_file(options: &Options, index: u32) -> io::Result<Written> {
     let schedule = options.schedule(index)?;
     fs::create_dir_all(&options.out)?;

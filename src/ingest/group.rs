@@ -132,7 +132,7 @@ impl<'f> Group<'_, 'f> {
         }
         let mut aggregates = self.context.aggregates();
         let passed = self.pass_over(file, &held, &mut [&mut aggregates])?;
-        Ok(Prepared::Passed { passed, aggregates: Some(aggregates), held })
+        Ok(Prepared::Passed { passed, aggregates: Some(Box::new(aggregates)), held })
     }
 
     fn write_prepared(
@@ -140,12 +140,12 @@ impl<'f> Group<'_, 'f> {
         transaction: &mut dyn LoadTransaction,
         file: &Entry,
         passed: Passed,
-        aggregates: Option<AggregateSink>,
+        aggregates: Option<Box<AggregateSink>>,
         held: HeldFile,
     ) -> Result<Outcome, Error> {
         transaction.open_file(file.id)?;
         if let Some(aggregates) = aggregates {
-            write_aggregates(transaction, aggregates, &passed.devices)?;
+            write_aggregates(transaction, *aggregates, &passed.devices)?;
         }
         self.close(transaction, file, passed.tally, held.lies)
     }
@@ -217,6 +217,6 @@ fn write_aggregates(
 
 /// What the pass of a file gave, for the transaction that follows.
 enum Prepared {
-    Passed { passed: Passed, aggregates: Option<AggregateSink>, held: HeldFile },
+    Passed { passed: Passed, aggregates: Option<Box<AggregateSink>>, held: HeldFile },
     Duplicate(Original),
 }

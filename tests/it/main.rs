@@ -21,6 +21,7 @@ mod extremes;
 mod folders;
 mod foreign;
 mod formats;
+mod given_up;
 mod help;
 mod hostile;
 mod isolation;

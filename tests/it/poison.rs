@@ -129,7 +129,7 @@ fn good_files_among_poisonous_ones(db: Db) {
         storm.deliver(format!("{}/good{n}.csv", n % 7), content, Fate::Loaded(ROWS));
     }
     let mut line = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    line.write_all(format!("{HEADER}\n").as_bytes()).unwrap();
+    line.write_all(format!("{HEADER}\n{}\n", row(START, "endless", 20.0)).as_bytes()).unwrap();
     (0..66).for_each(|_| line.write_all(&vec![b'x'; 1 << 20]).unwrap());
     let line = line.finish().unwrap();
     let mut sockets = Vec::new();

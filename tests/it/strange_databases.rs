@@ -184,8 +184,8 @@ fn settings_that_do_not_matter() {
         let world = World::new(Db::Postgres);
         set(&world, setting);
         world.config("[[contract.sensor]]\nname = 'v'\n[[contract.sensor]]\nname = 'o'\nrequired = false\n");
-        let rows = |range: std::ops::Range<i64>| range.map(|n| format!("{},d{},1e{n},\n", START + n, n % 3)).collect();
-        let file = |range| format!("ts,device,v,o\n{}", rows(range) as String);
+        let row = |n: i64| format!("{},d{},1e{n},\n", START + n, n % 3);
+        let file = |rows: std::ops::Range<i64>| format!("ts,device,v,o\n{}", rows.map(row).collect::<String>());
         world.file("a.csv", file(0..150));
         world.ok(&["run"]);
         world.file("b.csv", file(100..250));
