@@ -113,11 +113,11 @@ fn sensors_called_like_columns_of_ours(db: Db) {
     world.ok(&["run"]);
     // Some come again, so that the stored rows are looked up.
     world.file("b.csv", file(3..9));
-    world.file("c.csv", format!("ts,device{header}\n{}", row(2).replace(",3,", ",7,")));
+    world.file("c.csv", format!("ts,device{header}\n{}{}", row(2).replace(",3,", ",7,"), row(20)));
     world.ok(&["run"]);
-    assert_eq!((world.stored(), world.files("data").len()), (8, 0));
+    assert_eq!((world.stored(), world.files("data").len()), (9, 0));
     assert_eq!(world.lines("SELECT sum(rows_duplicate) FROM manifest"), ["3"]);
-    assert_eq!(world.number("SELECT count(*) FROM sensor_summary WHERE count = 8"), names.len() as i64);
+    assert_eq!(world.number("SELECT count(*) FROM sensor_summary WHERE count = 9"), names.len() as i64);
     world.ok(&["verify"]);
     world.ok(&["unload", "a.csv"]);
     world.ok(&["run"]);
