@@ -123,6 +123,11 @@ fn run_short_of_memory(world: &World, kib: u32) {
 fn good_files_among_poisonous_ones(db: Db) {
     let (good, each) = (count("POISON_GOOD", 40), count("POISON_EACH", 2));
     let mut storm = Storm { world: World::new(db), fates: BTreeMap::new() };
+    let sensors = ["co", "humidity", "light", "lpg", "motion", "smoke", "temp"].map(|name| {
+        let kind = if ["light", "motion"].contains(&name) { "boolean" } else { "float" };
+        format!("[[contract.sensor]]\nname = '{name}'\ntype = '{kind}'\n")
+    });
+    storm.world.config(&sensors.concat());
     storm.world.ok(&["migrate"]);
     for n in 0..good {
         let content = telemetry(&format!("pump-{}", n % 20), START + (n / 20) as i64 * DAY, ROWS as u32);
