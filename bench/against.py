@@ -4,6 +4,8 @@
 usage: bench/against.py OLD NEW        BENCH_SCALE, BENCH_ROUNDS, BENCH_ONLY as in bench/bench.py
 
 Each round runs old, new, old: the second old says how far the old one differs from itself, on this machine, at that moment.
+Beside the time stands the same ratio of processor seconds, of the program and of the server's sessions: who shares the
+machine with others goes by that.
 """
 import os
 import statistics
@@ -24,16 +26,20 @@ def validate(bench, source):
 
 
 def scan(bench, source):
+    """In a folder that is in use: the first command in a new one also gives it its marker."""
     world, url = bench.world(source), bench.postgres.new_database()
     env = {**os.environ, "DATABASE_URL": url}
-    subprocess.run([bench.program, "migrate", "--quiet"], cwd=world, env=env, check=True)
+    os.rename(world / "data", world / "new")
+    subprocess.run([bench.program, "scan", "--quiet"], cwd=world, env=env, check=True)
+    for file in (world / "new").iterdir():
+        os.rename(file, world / "data" / file.name)
     return Sample([bench.program, "scan", "--quiet"], world, {"DATABASE_URL": url})
 
 
 def start(bench, _source):
     world = bench.world(bench.data("latency", "--files", 1, "--rows", 1))
     env = {**os.environ, "DATABASE_URL": SQLITE}
-    subprocess.run([bench.program, "status", "--quiet"], cwd=world, env=env, check=True)
+    subprocess.run([bench.program, "status", "--quiet"], cwd=world, env=env, check=True, stdout=subprocess.DEVNULL)
     samples = [Sample([bench.program, "status", "--quiet"], world, {"DATABASE_URL": SQLITE}) for _ in range(10)]
     return min(samples, key=lambda sample: sample.seconds)
 
@@ -55,6 +61,15 @@ def kinds(bench):
     yield "start", ("hundred", "--files", 100, "--rows", 40), lambda source: start(bench, source)
 
 
+def ratio(taken, of):
+    """New against old, and how far old is from itself, in what `of` says of a sample."""
+    def pairs(one, other):
+        return [of(a) / of(b) for a, b in zip(taken[one], taken[other])]
+
+    differs = statistics.median(abs(pair - 1) for pair in pairs("old", "again"))
+    return (statistics.median(pairs("new", "old")) + statistics.median(pairs("new", "again"))) / 2, differs
+
+
 def main(old, new):
     bench = Bench(old)
     try:
@@ -65,13 +80,14 @@ def main(old, new):
             taken = {"old": [], "new": [], "again": []}
             for _ in range(ROUNDS):
                 for which, program in (("old", old), ("new", new), ("again", old)):
-                    bench.program = os.path.abspath(program)
-                    taken[which].append(run(source))
-            pairs = lambda one, other: statistics.median(a.seconds / b.seconds for a, b in zip(taken[one], taken[other]))
-            differs = statistics.median(abs(a.seconds / b.seconds - 1) for a, b in zip(taken["old"], taken["again"]))
-            ratio = (pairs("new", "old") + pairs("new", "again")) / 2
-            within = ratio <= 1 + max(0.03, differs)
-            print(f"{'within' if within else 'SLOWER'} {name}: new / old {ratio:.3f}, old / old differs by {differs:.3f}; "
+                    bench.program, bench.server_cpu = os.path.abspath(program), []
+                    sample = run(source)
+                    sample.processor = sample.cpu + sum(bench.server_cpu)
+                    taken[which].append(sample)
+            (time, differs), (processor, its) = ratio(taken, lambda s: s.seconds), ratio(taken, lambda s: s.processor)
+            within = time <= 1 + max(0.03, differs)
+            print(f"{'within' if within else 'SLOWER'} {name}: new / old {time:.3f}, old / old differs by {differs:.3f}; "
+                  f"processor {processor:.3f}, differs by {its:.3f}; "
                   f"{spread(taken['new'])} against {spread(taken['old'] + taken['again'])}; "
                   f"{max(s.mib for s in taken['new']):.0f} against {max(s.mib for s in taken['old']):.0f} MiB", flush=True)
     finally:

@@ -93,6 +93,7 @@ impl Worker {
     pub fn enter(store: &Store) -> Result<Worker, StoreError> {
         let (own, dialect) = (Process::own(), store.dialect());
         let id = store.write(async |session| {
+            session.execute_unprepared(dialect.without_waiting_for_the_disk()).await?;
             forget_the_dead(session, &own, dialect).await?;
             let insert = format!(
                 "INSERT INTO worker (host, boot, pid_ns, pid, start, session, lease_until)
@@ -142,8 +143,9 @@ impl Worker {
     /// Takes this process out again. Best effort: where the database is away, the lease lapses by itself.
     pub fn leave(&self, store: &Store) {
         self.ended.store(true, Ordering::Relaxed);
-        let id = self.id;
-        let _ = store.write(async |session| session.change(&format!("DELETE FROM worker WHERE id = {id}")).await);
+        let leave =
+            format!("{}DELETE FROM worker WHERE id = {}", store.dialect().without_waiting_for_the_disk(), self.id);
+        let _ = store.write(async |session| session.change(&leave).await);
     }
 
     /// Takes out those whose end can be seen from here: what they had in hand is free at once.

@@ -56,6 +56,14 @@ impl Dialect {
         }
     }
 
+    /// What comes before statements whose loss in a crash of the server harms nobody.
+    pub fn without_waiting_for_the_disk(self) -> &'static str {
+        match self {
+            Dialect::Postgres => "SET LOCAL synchronous_commit = off;",
+            Dialect::Sqlite => "",
+        }
+    }
+
     /// `text` as a literal.
     pub fn text(self, text: &str) -> String {
         // Backslashes mean nothing in either: standard_conforming_strings is on wherever the program connects.

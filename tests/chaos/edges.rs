@@ -7,16 +7,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::fs::MetadataExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use tempfile::TempDir;
 
 use crate::storm::number_from;
 use crate::support::assertions::sha256;
-use crate::support::{Db, HEADER, World, row};
+use crate::support::{Db, HEADER, MountedDisk, World, row};
 
 const KILLS_A_STORM: usize = 25;
 /// A kill comes this many milliseconds after the start at the latest.
@@ -64,7 +65,15 @@ struct Written {
     name: String,
     /// Seconds of the readings in it; the device is its number.
     readings: Vec<i64>,
+    /// A row that breaks the contract, or all of a file that is refused.
+    bad: Option<Bad>,
     overwritten: bool,
+}
+
+#[derive(Debug)]
+enum Bad {
+    Row(String),
+    File(String),
 }
 
 struct Storm {
@@ -72,25 +81,31 @@ struct Storm {
     random: ChaCha8Rng,
     written: Vec<Written>,
     next_reading: i64,
-    _elsewhere: [tempfile::TempDir; 2],
+    _shared_memory: TempDir,
+    _mounted: Option<MountedDisk>,
 }
 
 impl Storm {
     fn new(db: Db, seed: u64) -> Storm {
         let world = World::new(db);
-        // Where the tests may mount nothing: shared memory is a second file system, the temporary folder the first.
-        let elsewhere = ["processed", "quarantine"].map(|folder| {
-            let place = tempfile::Builder::new().prefix("iotpipe-edge-").tempdir_in("/dev/shm").unwrap();
-            symlink(place.path(), world.path(folder)).unwrap();
-            place
-        });
-        let device = |path: &std::path::Path| fs::metadata(path).unwrap().dev();
-        if device(elsewhere[0].path()) == device(&world.path("data")) {
-            println!("edges: data/ and processed/ are on one file system here");
+        let shared_memory = world.elsewhere("processed");
+        // Where the tests may mount nothing, it shares the temporary folder's.
+        let mounted = MountedDisk::on(&world.path("quarantine"), 1 << 20);
+        let devices = ["data", "processed", "quarantine"].map(|name| fs::metadata(world.path(name)).unwrap().dev());
+        let devices = BTreeSet::from(devices).len();
+        if devices < 3 {
+            println!("edges: data/, processed/ and quarantine/ are on {devices} file systems here");
         }
         world.ok(&["migrate"]);
         let random = ChaCha8Rng::seed_from_u64(seed);
-        Storm { world, random, written: Vec::new(), next_reading: START, _elsewhere: elsewhere }
+        Storm {
+            world,
+            random,
+            written: Vec::new(),
+            next_reading: START,
+            _shared_memory: shared_memory,
+            _mounted: mounted,
+        }
     }
 
     fn blow(mut self, rounds: usize) -> usize {
@@ -137,15 +152,25 @@ impl Storm {
 
     fn put(&mut self, name: String) {
         let number = self.written.len();
-        let rows = self.random.random_range(1..400);
+        let bad = match self.random.random_range(0..10) {
+            0 | 1 => Some(Bad::File(format!("ts,of,another,kind\n1,2,3,{number}\n"))),
+            2..=4 => Some(Bad::Row(format!("soon,pump-{number},,,,,,,"))),
+            _ => None,
+        };
+        let rows = if matches!(bad, Some(Bad::File(_))) { 0 } else { self.random.random_range(1..400) };
         let readings: Vec<i64> = (0..rows).map(|i| self.next_reading + i).collect();
         self.next_reading += rows;
         let lines: String = readings.iter().map(|ts| row(*ts, &format!("pump-{number}"), 21.5) + "\n").collect();
         let part = self.world.path(format!("data/.{number}.part"));
-        fs::write(&part, format!("{HEADER}\n{lines}")).unwrap();
+        let content = match &bad {
+            Some(Bad::File(content)) => content.clone(),
+            Some(Bad::Row(bad)) => format!("{HEADER}\n{bad}\n{lines}"),
+            None => format!("{HEADER}\n{lines}"),
+        };
+        fs::write(&part, content).unwrap();
         let file = File::open(&part).unwrap();
         fs::rename(&part, self.world.path("data").join(&name)).unwrap();
-        self.written.push(Written { file, name, readings, overwritten: false });
+        self.written.push(Written { file, name, readings, bad, overwritten: false });
         // A file without a name was replaced before anybody took it in hand.
         for written in &mut self.written {
             written.overwritten |= written.file.metadata().unwrap().nlink() == 0;
@@ -158,6 +183,9 @@ impl Storm {
         let Ok(mut file) = OpenOptions::new().append(true).open(path) else { return };
         let inode = file.metadata().unwrap().ino();
         let Some(at) = self.written.iter().position(|w| w.file.metadata().unwrap().ino() == inode) else { return };
+        if matches!(self.written[at].bad, Some(Bad::File(_))) {
+            return;
+        }
         let ts = self.next_reading;
         self.next_reading += 1;
         file.write_all((row(ts, &format!("pump-{at}"), 22.5) + "\n").as_bytes()).unwrap();
@@ -217,7 +245,30 @@ impl Storm {
             );
         }
         self.archives_are_what_was_loaded();
+        self.quarantine_has_what_was_bad();
         self.world.ok(&["verify"]);
+    }
+
+    fn quarantine_has_what_was_bad(&self) {
+        let files: Vec<(String, String)> = self
+            .world
+            .files("quarantine")
+            .into_iter()
+            .map(|name| (name.clone(), String::from_utf8(self.world.read(format!("quarantine/{name}"))).unwrap()))
+            .collect();
+        for written in self.written.iter().filter(|w| !w.overwritten) {
+            let is_there = |(name, content): &(String, String)| match &written.bad {
+                Some(Bad::File(bad)) => content == bad,
+                Some(Bad::Row(bad)) => name.ends_with(".rejected.csv") && content.lines().any(|line| line == bad),
+                None => true,
+            };
+            assert!(
+                written.bad.is_none() || files.iter().any(is_there),
+                "{}: {:?} is nowhere",
+                written.name,
+                written.bad
+            );
+        }
     }
 
     /// By SQL and files alone: each loaded file is where the manifest says, with the content that was loaded.

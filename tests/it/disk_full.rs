@@ -1,51 +1,26 @@
 //! A full disk, folder by folder: a clear error, nothing half done, and all is well once there is room again.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
 use crate::on_both_databases;
-use crate::support::{Db, HEADER, World, telemetry};
+use crate::support::{Db, HEADER, MountedDisk, World, telemetry};
 
 on_both_databases!(quarantine_is_full, processed_is_full, logs_are_full);
 
 /// 2024-05-01T00:00:00Z.
 const START: i64 = 1_714_521_600;
 
-/// A file system of its own that holds 128 KiB; mounting needs root.
-struct SmallDisk(PathBuf);
+/// What it holds at first, in KiB.
+const SMALL: usize = 128;
 
-impl SmallDisk {
-    /// On `folder`; `None`, with a word on stderr, where this user may not mount.
-    fn on(folder: &Path) -> Option<SmallDisk> {
-        std::fs::create_dir_all(folder).unwrap();
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=128k", "tmpfs"]).arg(folder).output();
-        match mounted {
-            Ok(output) if output.status.success() => Some(SmallDisk(folder.to_owned())),
-            _ => {
-                eprintln!("not shown here: a small disk can only be mounted by root");
-                None
-            }
-        }
-    }
-
-    fn fill(&self) {
-        let fill = self.0.join("fill");
-        // Writes what fits, then fails.
-        let _ = std::fs::write(&fill, vec![0; 1 << 20]);
-        assert!(fill.metadata().unwrap().len() < 1 << 20);
-    }
-
-    fn make_room(&self) {
-        let _ = std::fs::remove_file(self.0.join("fill"));
-        let remounted = Command::new("mount").args(["-o", "remount,size=64m"]).arg(&self.0).status().unwrap();
-        assert!(remounted.success());
-    }
+fn fill(disk: &MountedDisk) {
+    let fill = disk.folder().join("fill");
+    // Writes what fits, then fails.
+    let _ = std::fs::write(&fill, vec![0; 1 << 20]);
+    assert!(fill.metadata().unwrap().len() < 1 << 20);
 }
 
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
-    }
+fn make_room(disk: &MountedDisk) {
+    let _ = std::fs::remove_file(disk.folder().join("fill"));
+    disk.resize(64 << 10);
 }
 
 /// Half of its rows are bad: 4000, of 60 bytes each.
@@ -65,7 +40,7 @@ fn all_is_there(world: &World, rows: i64) {
 fn quarantine_is_full(db: Db) {
     let world = World::new(db);
     world.ok(&["migrate"]);
-    let Some(disk) = SmallDisk::on(&world.path("quarantine")) else { return };
+    let Some(disk) = MountedDisk::on(&world.path("quarantine"), SMALL) else { return };
     world.file("a.csv", half_bad());
     world.iotpipe(&["run"]).expect_code(1).expect_stderr(&[
         "quarantine",
@@ -75,7 +50,7 @@ fn quarantine_is_full(db: Db) {
     ]);
     assert_eq!((world.stored(), world.files("quarantine").len()), (0, 0), "nothing half done");
     world.iotpipe(&["validate"]).expect_code(1);
-    disk.make_room();
+    make_room(&disk);
     world.ok(&["run"]);
     all_is_there(&world, 2000);
 }
@@ -84,13 +59,13 @@ fn quarantine_is_full(db: Db) {
 fn processed_is_full(db: Db) {
     let world = World::new(db);
     world.ok(&["migrate"]);
-    let Some(disk) = SmallDisk::on(&world.path("processed")) else { return };
+    let Some(disk) = MountedDisk::on(&world.path("processed"), SMALL) else { return };
     world.file("a.csv", telemetry("pump-1", START, 5000));
     world.iotpipe(&["run"]).expect_code(1).expect_stderr(&["processed/a.csv", "can't be written", "No space left"]);
     assert_eq!((world.stored(), world.files("data").len()), (5000, 1), "committed, not yet moved");
     world.iotpipe(&["run"]).expect_code(1);
     assert_eq!(world.stored(), 5000);
-    disk.make_room();
+    make_room(&disk);
     world.ok(&["run"]);
     assert_eq!(world.files("processed"), ["a.csv"]);
     all_is_there(&world, 5000);
@@ -100,11 +75,11 @@ fn processed_is_full(db: Db) {
 fn logs_are_full(db: Db) {
     let world = World::new(db);
     world.ok(&["migrate"]);
-    let Some(disk) = SmallDisk::on(&world.path("logs")) else { return };
-    disk.fill();
+    let Some(disk) = MountedDisk::on(&world.path("logs"), SMALL) else { return };
+    fill(&disk);
     world.file("a.csv", telemetry("pump-1", START, 100));
     world.ok(&["run"]);
-    disk.make_room();
+    make_room(&disk);
     world.ok(&["run"]);
     all_is_there(&world, 100);
 }
@@ -112,7 +87,7 @@ fn logs_are_full(db: Db) {
 #[test]
 fn the_database_file_is_full() {
     let world = World::on(Db::Sqlite, "sqlite://iotpipe.db".to_owned());
-    let Some(disk) = SmallDisk::on(&world.path("db")) else { return };
+    let Some(disk) = MountedDisk::on(&world.path("db"), SMALL) else { return };
     let run = |args: &[&str]| {
         let mut command = world.command(args);
         command.env("DATABASE_URL", "sqlite://db/iotpipe.db");
@@ -120,25 +95,23 @@ fn the_database_file_is_full() {
     };
     let rows = "1714521600,pump-1,0.005,51.5,true,0.007,false,0.02,20\n";
     world.file("small.csv", format!("{HEADER}\n{rows}"));
-    disk.fill_up_to(16 << 10);
+    fill_up_to(&disk, 16 << 10);
     run(&["migrate"]).expect_code(1).expect_stderr(&["db/iotpipe.db", "full"]);
-    disk.make_room();
+    make_room(&disk);
     run(&["run"]).expect_code(0);
-    disk.fill_up_to(1 << 20);
+    fill_up_to(&disk, 1 << 20);
     world.file("large.csv", telemetry("pump-2", START, 100_000));
     run(&["run"]).expect_code(1).expect_stderr(&["db/iotpipe.db", "full"]);
     assert_eq!(world.files("data").len(), 1);
-    disk.make_room();
+    make_room(&disk);
     let again = run(&["run", "--output", "json"]).expect_code(0);
     assert_eq!((again.count("loaded"), again.count("pending")), (100_000, 0));
     run(&["verify"]).expect_code(0);
 }
 
-impl SmallDisk {
-    /// Leaves so many bytes free.
-    fn fill_up_to(&self, free: u64) {
-        let stat = rustix::fs::statvfs(&self.0).unwrap();
-        let bytes = stat.f_bavail * stat.f_frsize - free;
-        std::fs::write(self.0.join("fill"), vec![0; bytes as usize]).unwrap();
-    }
+/// Leaves so many bytes free.
+fn fill_up_to(disk: &MountedDisk, free: u64) {
+    let stat = rustix::fs::statvfs(disk.folder()).unwrap();
+    let bytes = stat.f_bavail * stat.f_frsize - free;
+    std::fs::write(disk.folder().join("fill"), vec![0; bytes as usize]).unwrap();
 }

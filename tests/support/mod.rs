@@ -4,6 +4,7 @@ pub mod assertions;
 mod csv;
 mod installed;
 mod memory;
+mod mounted;
 mod namespaces;
 mod proxy;
 mod query;
@@ -22,6 +23,7 @@ use tempfile::TempDir;
 
 pub use csv::{HEADER, gzip, row, telemetry, zstd};
 pub use installed::installed;
+pub use mounted::MountedDisk;
 pub use proxy::Proxy;
 #[cfg(feature = "failpoints")]
 pub use stopped::Stopped;
