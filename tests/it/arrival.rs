@@ -78,7 +78,7 @@ fn a_writer_that_never_finishes(db: Db) {
 fn a_closed_file_settles_as_any_other(db: Db) {
     let world = world_that_waits(db, "3s");
     let running = world.start(&["loop", "--interval", "1m"]);
-    std::thread::sleep(Duration::from_millis(500));
+    std::thread::sleep(Duration::from_secs(2));
     fs::write(world.path("data/closed.csv"), telemetry("pump-1", START, 5)).unwrap();
     let closed = Instant::now();
     eventually(PATIENCE, "the file that was closed", || world.stored() == 5);
@@ -90,7 +90,7 @@ fn a_closed_file_settles_as_any_other(db: Db) {
 fn a_writer_that_opens_appends_and_closes(db: Db) {
     let world = world_that_waits(db, "2s");
     let running = world.start(&["loop", "--interval", "100ms"]);
-    std::thread::sleep(Duration::from_millis(500));
+    std::thread::sleep(Duration::from_secs(2));
     let append = |text: &str| {
         let mut file = OpenOptions::new().create(true).append(true).open(world.path("data/log.csv")).unwrap();
         writeln!(file, "{text}").unwrap();
@@ -110,11 +110,11 @@ fn a_closed_file_is_taken_at_once_where_that_is_trusted(db: Db) {
     let world = world_that_waits(db, "1m");
     source(&world, "settle = \"1m\"\ntrust_close = true");
     let running = world.start(&["loop", "--interval", "1m"]);
-    std::thread::sleep(Duration::from_millis(500));
+    std::thread::sleep(Duration::from_secs(2));
     fs::write(world.path("data/closed.csv"), telemetry("pump-1", START, 5)).unwrap();
     eventually(Duration::from_secs(10), "the file that was closed", || world.stored() == 5);
     fs::create_dir(world.path("data/deep")).unwrap();
-    std::thread::sleep(Duration::from_millis(500));
+    std::thread::sleep(Duration::from_secs(2));
     fs::write(world.path("data/deep/closed.csv"), telemetry("pump-2", START, 5)).unwrap();
     eventually(Duration::from_secs(10), "the file in a new folder", || world.stored() == 10);
     assert_eq!(running.stop(Signal::TERM, Duration::from_secs(10)), Some(0));
@@ -123,7 +123,7 @@ fn a_closed_file_is_taken_at_once_where_that_is_trusted(db: Db) {
 fn renamed_into_place(db: Db) {
     let world = world_that_waits(db, "1m");
     let running = world.start(&["loop", "--interval", "1m"]);
-    std::thread::sleep(Duration::from_millis(500));
+    std::thread::sleep(Duration::from_secs(2));
     world.file("renamed.csv", telemetry("pump-1", START, 5));
     eventually(Duration::from_secs(10), "the file that was renamed", || world.stored() == 5);
     // One whose name is that of a file under way until it is whole, as copiers do it.
