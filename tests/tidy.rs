@@ -32,11 +32,12 @@ const ARROWS: &[(&str, &str)] = &[
     ("error", "store"),
     ("store", ""),
     ("failpoint", ""),
-    ("core/validate", "core/contract core/parse core/reading"),
+    ("core/validate", "core/contract core/parse core/reading core/devices"),
     ("core/aggregate", "core/contract core/reading"),
     ("core/contract", ""),
     ("core/parse", ""),
-    ("core/reading", ""),
+    ("core/reading", "core/devices"),
+    ("core/devices", ""),
 ];
 
 /// What the core is given instead of looking for itself.

@@ -25,6 +25,7 @@
 
 pub mod aggregate;
 pub mod contract;
+pub mod devices;
 pub mod parse;
 pub mod reading;
 pub mod validate;

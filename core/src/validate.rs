@@ -1,12 +1,10 @@
 //! A row becomes a [`Reading`] or a [`Rejection`]. Pure: the verdict depends on the bytes and the contract alone.
 
-use std::collections::HashMap;
-
-use foldhash::fast::RandomState;
-
 use crate::contract::{
-    Contract, DeviceRule, ExtraColumns, Sensor, SensorType, TimestampParser, parse_float, parse_integer,
+    Contract, DeviceRule, ExtraColumns, MAX_DEVICE_BYTES, Sensor, SensorType, TimestampParser, parse_float,
+    parse_integer,
 };
+use crate::devices::DeviceIndex;
 use crate::parse::{Problem, RawRow};
 use crate::reading::{Batch, Cell, Position, Reading, Reason, Rejection, Rule, Verdict};
 
@@ -15,9 +13,6 @@ use crate::reading::{Batch, Cell, Position, Reading, Reason, Rejection, Rule, Ve
 ///
 /// 1: the first version. 2: a leap second is `bad_timestamp`, and -0 is 0.
 pub const JUDGE: i32 = 2;
-
-/// Longest device name, in bytes: what every database can index.
-pub const MAX_DEVICE_BYTES: usize = 255;
 
 /// Why a whole file is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,7 +104,7 @@ pub struct Validator<'a> {
     timestamps: TimestampParser<'a>,
     joined: Vec<u8>,
     /// Devices that have a reading; their names are known to be good.
-    devices: HashMap<Box<[u8]>, u32, RandomState>,
+    devices: DeviceIndex,
 }
 
 impl<'a> Validator<'a> {
@@ -121,7 +116,7 @@ impl<'a> Validator<'a> {
             latest: discovered_at.saturating_add(contract.max_future_micros),
             timestamps: TimestampParser::new(&contract.timestamp.format, contract.csv.decimal),
             joined: Vec::new(),
-            devices: HashMap::default(),
+            devices: DeviceIndex::default(),
         }
     }
 
@@ -210,7 +205,7 @@ impl<'a> Validator<'a> {
     fn device<'r>(&self, row: &RawRow<'r>, reasons: &mut Vec<Reason>) -> Option<DeviceName<'r>> {
         let DeviceAt::Field(at) = self.layout.device else { return Some(DeviceName::Fixed) };
         let field = row.fields.get(at).trim_ascii();
-        if let Some(&index) = self.devices.get(field) {
+        if let Some(index) = self.devices.find(field) {
             return Some(DeviceName::Known(index));
         }
         let problem = if self.contract.csv.null_values.contains(field) || field.is_empty() {
@@ -233,13 +228,12 @@ impl<'a> Validator<'a> {
             (DeviceName::Fixed, DeviceAt::Fixed(name)) => name.as_bytes(),
             (DeviceName::Fixed, DeviceAt::Field(_)) => b"",
         };
-        if let Some(&index) = self.devices.get(name) {
+        if let Some(index) = self.devices.find(name) {
             return index;
         }
-        let index = self.devices.len() as u32;
-        self.devices.insert(name.into(), index);
-        batch.new_devices.push(String::from_utf8_lossy(name).into_owned());
-        index
+        let name = String::from_utf8_lossy(name);
+        batch.new_devices.push(&name);
+        self.devices.add(&name)
     }
 }
 

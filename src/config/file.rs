@@ -1,6 +1,6 @@
 //! `iotpipe.toml` as it is typed. Unknown keys are errors; nothing is checked here beyond its type.
 
-use iotpipe_core::contract::declaration::{AggregateTable, ContractTable, CsvTable};
+use iotpipe_core::contract::declaration::{AggregateTable, ContractTable, CsvTable, OneOrMany};
 use serde::Deserialize;
 
 #[derive(Debug, Default, Deserialize)]
@@ -33,13 +33,15 @@ impl Default for PathsFile {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct SourceFile {
-    pub pattern: String,
+    pub pattern: OneOrMany,
     pub settle: String,
+    pub trust_close: bool,
 }
 
 impl Default for SourceFile {
     fn default() -> Self {
-        Self { pattern: "**/*.csv*".into(), settle: "2s".into() }
+        let pattern = ["**/*.csv", "**/*.csv.gz", "**/*.csv.zst"].map(str::to_owned).to_vec();
+        Self { pattern: OneOrMany::Many(pattern), settle: "2s".into(), trust_close: false }
     }
 }
 

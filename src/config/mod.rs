@@ -7,20 +7,25 @@ use std::time::Duration;
 
 use file::ConfigFile;
 use iotpipe_core::contract::Contract;
-use iotpipe_core::contract::declaration::Declaration;
+use iotpipe_core::contract::declaration::{Declaration, OneOrMany};
 
 /// The commented file that `init` writes; it says what the built-in defaults say.
 pub const TEMPLATE: &str = include_str!("template.toml");
+
+/// A file that must be still for longer is a slip of the pen: `run` waits for it.
+const LONGEST_SETTLE: Duration = Duration::from_secs(366 * 86_400);
 
 /// Everything a command needs to know, checked.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The four folders.
     pub paths: Paths,
-    /// Glob below `paths.data`.
-    pub pattern: glob::Pattern,
+    /// Globs below `paths.data`, in lower case.
+    pub patterns: Vec<glob::Pattern>,
     /// How long a file must have been still before it is taken.
     pub settle: Duration,
+    /// Whether a file need not be still that long where a writer was seen to close it.
+    pub trust_close: bool,
     /// `sqlite://…` or `postgres://…`; may hold a password, so it is never printed.
     pub database_url: String,
     /// Whether any command brings a PostgreSQL schema up to date.
@@ -90,15 +95,17 @@ impl Config {
         let file: ConfigFile = toml::from_str(text).map_err(|e| e.to_string())?;
         let declaration = Declaration { csv: file.csv, contract: file.contract, aggregate: file.aggregate };
         Ok(Config {
-            pattern: glob::Pattern::new(&file.source.pattern).map_err(|e| format!("source.pattern: {e}"))?,
+            patterns: patterns(&file.source.pattern)?,
             settle: duration("source.settle", &file.source.settle)?,
-            database_url: database_url.unwrap_or(file.database.url),
+            trust_close: file.source.trust_close,
+            // A variable that is set to nothing is how many tools unset one.
+            database_url: database_url.filter(|url| !url.is_empty()).unwrap_or(file.database.url),
             auto_migrate: file.database.auto_migrate,
             paths: Paths {
-                data: file.paths.data.into(),
-                processed: file.paths.processed.into(),
-                quarantine: file.paths.quarantine.into(),
-                logs: file.paths.logs.into(),
+                data: folder("paths.data", file.paths.data)?,
+                processed: folder("paths.processed", file.paths.processed)?,
+                quarantine: folder("paths.quarantine", file.paths.quarantine)?,
+                logs: folder("paths.logs", file.paths.logs)?,
             },
             contract: Contract::resolve(&declaration).map_err(|e| e.to_string())?,
         })
@@ -116,8 +123,34 @@ fn database_below(folder: &Path, url: String) -> String {
     format!("sqlite://{folder}/{path}")
 }
 
+/// In lower case, as the names that are compared with them: whoever names files by hand minds no case.
+fn patterns(written: &OneOrMany) -> Result<Vec<glob::Pattern>, String> {
+    let texts = match written {
+        OneOrMany::One(text) => std::slice::from_ref(text),
+        OneOrMany::Many(texts) => texts,
+    };
+    if texts.is_empty() || texts.iter().any(String::is_empty) {
+        return Err("source.pattern: names no file; write it as \"**/*.csv\", or as a list".to_owned());
+    }
+    let parse = |text: &String| {
+        glob::Pattern::new(&text.to_lowercase()).map_err(|e| format!("source.pattern = \"{text}\": {e}"))
+    };
+    texts.iter().map(parse).collect()
+}
+
+fn folder(key: &str, text: String) -> Result<PathBuf, String> {
+    match text.is_empty() || text.contains('\0') {
+        true => Err(format!("{key} = {text:?}: names no folder")),
+        false => Ok(text.into()),
+    }
+}
+
 fn duration(key: &str, text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|e| format!("{key} = \"{text}\": {e} (write it as 500ms, 2s, 1h, 1d)"))
+    match humantime::parse_duration(text) {
+        Ok(length) if length > LONGEST_SETTLE => Err(format!("{key} = \"{text}\": too long, the most is a year")),
+        Ok(length) => Ok(length),
+        Err(e) => Err(format!("{key} = \"{text}\": {e} (write it as 500ms, 2s, 1h, 1d)")),
+    }
 }
 
 #[cfg(test)]
@@ -131,6 +164,7 @@ mod tests {
         assert_eq!(built_in.contract.hash, template.contract.hash);
         assert_eq!(built_in.database_url, template.database_url);
         assert_eq!(built_in.settle, template.settle);
+        assert_eq!((built_in.patterns, built_in.trust_close), (template.patterns, template.trust_close));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::context::Context;
 use super::hold::{HeldFile, take};
-use super::pass::{PassInput, run_pass};
+use super::pass::{PassInput, Passed, run_pass};
 use super::target::archive_name;
 use crate::error::Error;
 use crate::failpoint;
@@ -14,6 +14,7 @@ use crate::sink::{AggregateSink, QuarantineSink, RawSink, Sink};
 use crate::source::Compression;
 use crate::store::{LoadTransaction, Totals, keep_statement};
 use iotpipe_core::contract::{Contract, DeviceRule};
+use iotpipe_core::devices::DeviceNames;
 use iotpipe_core::reading::Tally;
 
 /// What became of a file.
@@ -80,15 +81,15 @@ impl<'f> Group<'_, 'f> {
     fn load_one(&self, transaction: &mut dyn LoadTransaction, file: &Entry) -> Result<Outcome, Error> {
         let held = take(self.context, file)?;
         let mut quarantine = QuarantineSink::new(self.context.own_quarantine_names(file)).while_held(&held.path);
-        let mut aggregates = AggregateSink::new(&self.context.config.contract);
+        let mut aggregates = self.context.aggregates(&self.context.config.contract);
         transaction.open_file(file.id)?;
         let mut raw = RawSink { transaction };
-        let tally = self.pass_over(file, &held, &mut [&mut raw, &mut aggregates, &mut quarantine])?;
+        let passed = self.pass_over(file, &held, &mut [&mut raw, &mut aggregates, &mut quarantine])?;
         self.remove_superseded_rows(file)?;
         failpoint::reach("pass-finished");
-        transaction.write_aggregates(&aggregates.aggregates, &aggregates.devices)?;
+        write_aggregates(transaction, aggregates, &passed.devices)?;
         failpoint::reach("aggregates-written");
-        self.close(transaction, file, tally, held.lies)
+        self.close(transaction, file, passed.tally, held.lies)
     }
 
     /// The first version gave the rows that `validate` found other names: each line stands in one place.
@@ -104,8 +105,8 @@ impl<'f> Group<'_, 'f> {
         let mut transaction = self.context.store.begin(&self.context.config.contract)?;
         for (file, passed) in passed {
             let outcome = match passed {
-                Ok(Prepared::Passed { tally, aggregates, held }) => {
-                    self.write_prepared(transaction.as_mut(), file, tally, aggregates, held)
+                Ok(Prepared::Passed { passed, aggregates, held }) => {
+                    self.write_prepared(transaction.as_mut(), file, passed, aggregates, held)
                 }
                 Ok(Prepared::Duplicate(original)) => Ok(Outcome::Duplicate(original)),
                 Err(error) => Err(error),
@@ -127,27 +128,27 @@ impl<'f> Group<'_, 'f> {
         let held = take(self.context, file)?;
         if self.target == State::Validated {
             let mut quarantine = QuarantineSink::new(self.context.own_quarantine_names(file)).while_held(&held.path);
-            let tally = self.pass_over(file, &held, &mut [&mut quarantine])?;
-            return Ok(Prepared::Passed { tally, aggregates: None, held });
+            let passed = self.pass_over(file, &held, &mut [&mut quarantine])?;
+            return Ok(Prepared::Passed { passed, aggregates: None, held });
         }
-        let mut aggregates = AggregateSink::new(&self.context.config.contract);
-        let tally = self.pass_over(file, &held, &mut [&mut aggregates])?;
-        Ok(Prepared::Passed { tally, aggregates: Some(aggregates), held })
+        let mut aggregates = self.context.aggregates(&self.context.config.contract);
+        let passed = self.pass_over(file, &held, &mut [&mut aggregates])?;
+        Ok(Prepared::Passed { passed, aggregates: Some(Box::new(aggregates)), held })
     }
 
     fn write_prepared(
         &self,
         transaction: &mut dyn LoadTransaction,
         file: &Entry,
-        tally: Tally,
-        aggregates: Option<AggregateSink>,
+        passed: Passed,
+        aggregates: Option<Box<AggregateSink>>,
         held: HeldFile,
     ) -> Result<Outcome, Error> {
         transaction.open_file(file.id)?;
-        if let Some(AggregateSink { aggregates, devices }) = aggregates {
-            transaction.write_aggregates(&aggregates, &devices)?;
+        if let Some(aggregates) = aggregates {
+            write_aggregates(transaction, *aggregates, &passed.devices)?;
         }
-        self.close(transaction, file, tally, held.lies)
+        self.close(transaction, file, passed.tally, held.lies)
     }
 
     fn close(
@@ -191,7 +192,7 @@ impl<'f> Group<'_, 'f> {
         Ok(())
     }
 
-    fn pass_over(&self, file: &Entry, held: &HeldFile, sinks: &mut [&mut dyn Sink]) -> Result<Tally, Error> {
+    fn pass_over(&self, file: &Entry, held: &HeldFile, sinks: &mut [&mut dyn Sink]) -> Result<Passed, Error> {
         let ratio = self.context.max_rejected_ratio(file);
         pass_over(self.context, &self.context.config.contract, file, &held.file, ratio, sinks)
     }
@@ -208,7 +209,7 @@ pub(super) fn pass_over(
     open: &File,
     max_rejected_ratio: f64,
     sinks: &mut [&mut dyn Sink],
-) -> Result<Tally, Error> {
+) -> Result<Passed, Error> {
     if context.stop.load(Ordering::Relaxed) {
         return Err(Error::Stopped);
     }
@@ -224,13 +225,25 @@ pub(super) fn pass_over(
         memory: &context.batch_memory,
         stop: context.stop,
     };
-    let tally = run_pass(input, contract, sinks);
+    let passed = run_pass(input, contract, sinks);
     bar.finish_and_clear();
-    tally
+    passed
+}
+
+/// Replaces the open file's aggregates.
+pub(super) fn write_aggregates(
+    transaction: &mut dyn LoadTransaction,
+    aggregates: AggregateSink,
+    devices: &DeviceNames,
+) -> Result<(), Error> {
+    let mut is_first = true;
+    aggregates.each_part(&mut |part| {
+        Ok(transaction.write_aggregates(part, std::mem::replace(&mut is_first, false), devices)?)
+    })
 }
 
 /// What the pass of a file gave, for the transaction that follows.
 enum Prepared {
-    Passed { tally: Tally, aggregates: Option<AggregateSink>, held: HeldFile },
+    Passed { passed: Passed, aggregates: Option<Box<AggregateSink>>, held: HeldFile },
     Duplicate(Original),
 }

@@ -8,7 +8,10 @@ mod number;
 mod resolve;
 mod timestamp;
 
-pub use model::{Contract, CsvFormat, DeviceRule, ExtraColumns, NullValues, Sensor, SensorType, TimestampRule};
+pub use model::{
+    Contract, CsvFormat, DeviceRule, ExtraColumns, LONGEST_WINDOW, MAX_DEVICE_BYTES, NullValues, Sensor, SensorType,
+    TimestampRule,
+};
 pub use number::{Decimal, parse_float, parse_integer};
 pub use resolve::InvalidContract;
 pub use timestamp::{Ambiguous, TimestampFormat, TimestampParser};

@@ -9,7 +9,10 @@ use super::declaration::{
     AggregateTable, AmbiguousName, ContractTable, CsvTable, Declaration, DeviceTable, ExtraColumnsName, OneOrMany,
     SensorTable, SensorTypeName,
 };
-use super::model::{Contract, CsvFormat, DeviceRule, ExtraColumns, NullValues, Sensor, SensorType, TimestampRule};
+use super::model::{
+    Contract, CsvFormat, DeviceRule, ExtraColumns, LONGEST_WINDOW, MAX_DEVICE_BYTES, NullValues, Sensor, SensorType,
+    TimestampRule,
+};
 use super::number::Decimal;
 use super::timestamp::{Ambiguous, TimestampFormat};
 
@@ -57,10 +60,7 @@ fn resolve(declaration: &Declaration) -> Result<Contract, String> {
         },
         max_rejected_ratio: ratio(contract.max_rejected_ratio)?,
         max_future_micros: micros("contract.max_future", &contract.max_future)?,
-        window_micros: match micros("aggregate.window", &aggregate.window)? {
-            0 => return Err("aggregate.window: must be longer than 0".into()),
-            window => window,
-        },
+        window_micros: window(&aggregate.window)?,
         hash: hash(&body),
         body,
     })
@@ -89,6 +89,15 @@ fn duration(key: &str, text: &str) -> Result<Duration, String> {
 
 fn micros(key: &str, text: &str) -> Result<i64, String> {
     i64::try_from(duration(key, text)?.as_micros()).map_err(|_| format!("{key} = \"{text}\": too long"))
+}
+
+fn window(text: &str) -> Result<i64, String> {
+    let key = "aggregate.window";
+    match duration(key, text)? {
+        length if length.as_micros() == 0 => Err(format!("{key} = \"{text}\": must be a microsecond or longer")),
+        length if length > LONGEST_WINDOW => Err(format!("{key} = \"{text}\": too long, the most is 1000 years")),
+        _ => micros(key, text),
+    }
 }
 
 fn one_byte(key: &str, text: &str) -> Result<u8, String> {
@@ -160,6 +169,12 @@ fn device(rule: &DeviceTable) -> Result<DeviceRule, String> {
     match rule {
         DeviceTable::Column(name) => Ok(DeviceRule::Column(name.clone())),
         DeviceTable::Value(v) if v.value.trim().is_empty() => Err("contract.device.value: must not be empty".into()),
+        DeviceTable::Value(v) if v.value.contains(char::is_control) => {
+            Err(format!("contract.device.value = {:?}: must be printable", v.value))
+        }
+        DeviceTable::Value(v) if v.value.len() > MAX_DEVICE_BYTES => {
+            Err(format!("contract.device.value: longer than {MAX_DEVICE_BYTES} bytes"))
+        }
         DeviceTable::Value(v) => Ok(DeviceRule::Value(v.value.clone())),
         DeviceTable::FromName(rule) => {
             let regex = regex::Regex::new(&rule.from_name).map_err(|e| format!("contract.device.from_name: {e}"))?;
@@ -173,7 +188,9 @@ fn device(rule: &DeviceTable) -> Result<DeviceRule, String> {
 }
 
 /// Columns of `iot_raw_data` and `iot_readings` that a sensor can't take.
-const RESERVED: [&str; 6] = ["device_id", "device", "ts", "file_id", "file", "line_number"];
+const OWN_COLUMNS: [&str; 6] = ["device_id", "device", "ts", "file_id", "file", "line_number"];
+/// Columns that every table of PostgreSQL has already.
+const COLUMNS_OF_THE_DATABASE: [&str; 6] = ["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"];
 
 fn sensors(files: &[SensorTable]) -> Result<Vec<Sensor>, String> {
     if files.is_empty() {
@@ -198,8 +215,11 @@ fn sensor(file: &SensorTable) -> Result<Sensor, String> {
     if name.is_empty() || !valid || name.len() > 63 {
         return problem("a name is a database column: a-z, 0-9 and _, not a digit first, at most 63 characters");
     }
-    if RESERVED.contains(&name.as_str()) {
+    if OWN_COLUMNS.contains(&name.as_str()) {
         return problem("this name is one of iotpipe's own columns; choose another and keep the CSV's in `column`");
+    }
+    if COLUMNS_OF_THE_DATABASE.contains(&name.as_str()) {
+        return problem("a database keeps this name for itself; choose another and keep the CSV's in `column`");
     }
     let kind = match file.kind {
         SensorTypeName::Float => SensorType::Float,
@@ -210,6 +230,9 @@ fn sensor(file: &SensorTable) -> Result<Sensor, String> {
     let ranged = file.min.is_some() || file.max.is_some();
     if ranged && !matches!(kind, SensorType::Float | SensorType::Integer) {
         return problem("min and max are for numbers");
+    }
+    if file.min.into_iter().chain(file.max).any(|limit| !limit.is_finite()) {
+        return problem("min and max are finite numbers; leave out the one that does not matter");
     }
     if let (Some(min), Some(max)) = (file.min, file.max)
         && min > max

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use iotpipe_core::contract::Contract;
+use iotpipe_core::devices::DeviceNames;
 use iotpipe_core::parse::{Header, Problem, RowReader};
 use iotpipe_core::reading::{Batch, Rule, Tally};
 use iotpipe_core::validate::{FileRejection, Layout, Validator};
@@ -42,6 +43,17 @@ pub struct PassInput<'a> {
     pub stop: &'a AtomicBool,
 }
 
+/// What a pass saw.
+#[derive(Debug, Default)]
+pub struct Passed {
+    /// Its rows.
+    pub tally: Tally,
+    /// The devices of its readings, as [`Reading::device`] counts them.
+    ///
+    /// [`Reading::device`]: iotpipe_core::reading::Reading::device
+    pub devices: DeviceNames,
+}
+
 enum Message {
     Header(Vec<u8>),
     Batch(Batch),
@@ -52,7 +64,7 @@ enum Message {
 /// # Errors
 /// [`Error::Refused`] when the file as a whole breaks the contract, [`Error::Changed`] when its bytes are not those that
 /// were discovered, and whatever a sink says. The sinks are finished only when all is well.
-pub fn run_pass(input: PassInput<'_>, contract: &Contract, sinks: &mut [&mut dyn Sink]) -> Result<Tally, Error> {
+pub fn run_pass(input: PassInput<'_>, contract: &Contract, sinks: &mut [&mut dyn Sink]) -> Result<Passed, Error> {
     let (expected, max_rejected_ratio) = (input.expected_sha256.to_owned(), input.max_rejected_ratio);
     let share = input.memory.share();
     let opened = open(input, contract)?;
@@ -63,23 +75,23 @@ pub fn run_pass(input: PassInput<'_>, contract: &Contract, sinks: &mut [&mut dyn
     } else {
         pass_side_by_side(opened, dispatch, &share)
     };
-    let tally = match (written, sha256) {
+    let passed = match (written, sha256) {
         (Err(sink), _) => return Err(sink),
         (Ok(_), Err(reading)) => return Err(reading),
         (Ok(_), Ok(sha256)) if sha256 != expected => return Err(Error::Changed),
-        (Ok(tally), Ok(_)) => tally,
+        (Ok(passed), Ok(_)) => passed,
     };
-    refuse_when_too_many(max_rejected_ratio, &tally)?;
+    refuse_when_too_many(max_rejected_ratio, &passed.tally)?;
     for sink in sinks.iter_mut() {
         sink.finish()?;
     }
-    Ok(tally)
+    Ok(passed)
 }
 
 /// What the sinks made of the rows, and the hash of the bytes.
-type Passed = (Result<Tally, Error>, Result<String, Error>);
+type Ended = (Result<Passed, Error>, Result<String, Error>);
 
-fn pass_at_once(opened: OpenedFile<'_>, mut dispatch: Dispatch<'_, '_>, share: &Share<'_>) -> Passed {
+fn pass_at_once(opened: OpenedFile<'_>, mut dispatch: Dispatch<'_, '_>, share: &Share<'_>) -> Ended {
     let mut failure = None;
     let mut send = |message| match dispatch.take(message) {
         Ok(()) => true,
@@ -92,12 +104,12 @@ fn pass_at_once(opened: OpenedFile<'_>, mut dispatch: Dispatch<'_, '_>, share: &
     let sha256 = judging.finish(ReadAhead::Here(rows), &mut send, share);
     match (failure, &sha256) {
         (Some(sink), _) => (Err(sink), sha256),
-        (None, Err(_)) => (Ok(Tally::default()), sha256),
+        (None, Err(_)) => (Ok(Passed::default()), sha256),
         (None, Ok(_)) => (dispatch.end(), sha256),
     }
 }
 
-fn pass_side_by_side(opened: OpenedFile<'_>, mut dispatch: Dispatch<'_, '_>, share: &Share<'_>) -> Passed {
+fn pass_side_by_side(opened: OpenedFile<'_>, mut dispatch: Dispatch<'_, '_>, share: &Share<'_>) -> Ended {
     let (sender, receiver) = sync_channel(BATCHES_UNDER_WAY);
     std::thread::scope(|scope| {
         let reader = scope.spawn(move || {
@@ -116,14 +128,14 @@ fn pass_side_by_side(opened: OpenedFile<'_>, mut dispatch: Dispatch<'_, '_>, sha
 struct Dispatch<'a, 's> {
     sinks: &'a mut [&'s mut dyn Sink],
     share: &'a Share<'a>,
-    devices: Vec<String>,
+    devices: DeviceNames,
     prepared: Option<Batch>,
     tally: Tally,
 }
 
 impl<'a, 's> Dispatch<'a, 's> {
     fn to(sinks: &'a mut [&'s mut dyn Sink], share: &'a Share<'a>) -> Self {
-        Dispatch { sinks, share, devices: Vec::new(), prepared: None, tally: Tally::default() }
+        Dispatch { sinks, share, devices: DeviceNames::default(), prepared: None, tally: Tally::default() }
     }
 
     /// The messages end with their sender; so do they with the first that a sink fails on.
@@ -135,18 +147,19 @@ impl<'a, 's> Dispatch<'a, 's> {
         match message {
             Message::Header(header) => self.sinks.iter_mut().try_for_each(|sink| sink.begin(&header)),
             Message::Batch(mut batch) => {
-                self.devices.append(&mut batch.new_devices);
+                self.devices.append(&batch.new_devices);
+                batch.new_devices.clear();
                 self.sinks.iter_mut().try_for_each(|sink| sink.prepare(&batch, &self.devices))?;
                 self.prepared.replace(batch).map_or(Ok(()), |earlier| self.write(earlier))
             }
         }
     }
 
-    fn end(mut self) -> Result<Tally, Error> {
+    fn end(mut self) -> Result<Passed, Error> {
         if let Some(last) = self.prepared.take() {
             self.write(last)?;
         }
-        Ok(self.tally)
+        Ok(Passed { tally: self.tally, devices: self.devices })
     }
 
     fn write(&mut self, mut batch: Batch) -> Result<(), Error> {

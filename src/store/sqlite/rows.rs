@@ -15,7 +15,7 @@ pub(super) struct StoredRows {
 
 impl StoredRows {
     pub(super) fn of(contract: &Contract) -> Self {
-        let names: String = contract.sensors.iter().map(|s| format!(", \"{}\"", s.name)).collect();
+        let names: String = contract.sensors.iter().map(|s| format!(", r.\"{}\"", s.name)).collect();
         let select = format!(
             "SELECT r.file_id, r.line_number, m.source, m.state = 'loaded'{names} FROM iot_raw_data r
              LEFT JOIN manifest m ON m.id = r.file_id WHERE r.device_id = ? AND r.ts = ?"
