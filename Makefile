@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test model lint build sample chaos tamper soak fuzz bench bench-against bench-core
+.PHONY: help run test model lint build sample poison chaos tamper soak fuzz bench bench-against bench-core
 
 # Each recipe reaches cargo through this: it installs what is missing, puts cargo on the path, then runs its arguments.
 TOOLCHAIN := scripts/toolchain.sh
@@ -21,6 +21,10 @@ test: ## run every test, PostgreSQL included
 
 model: ## search every order of crashes, lapsed leases and deliveries, at length (minutes, up to 10 GB of memory)
 	@$(TOOLCHAIN) cargo test --release --locked --test model -- --include-ignored --nocapture --test-threads 1
+
+poison: ## 1000 good files among 50 of every poisonous kind, a million devices, a million windows; memory is measured
+	@CARDINALITY=1000003 POISON_GOOD=1000 POISON_EACH=50 $(TOOLCHAIN) cargo test --release --locked --features failpoints \
+	  --test it -- --nocapture --test-threads 1 poison:: cardinality::
 
 chaos: ## kill the program 1000 times, count every line (CHAOS_KILLS=… per database, CHAOS_SEED=…)
 	@$(TOOLCHAIN) cargo test --locked --features failpoints --test chaos -- --include-ignored --nocapture --test-threads 1

@@ -8,15 +8,19 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, ensure};
 use iotpipe::error::Error;
-use iotpipe::ingest::pass::{BatchMemory, PassInput, Seen, run_pass};
+use iotpipe::ingest::pass::{BatchMemory, PassInput, Passed, run_pass};
 use iotpipe::sink::{AggregateSink, Sink};
 use iotpipe::source::sha256_of;
 use iotpipe_core::contract::Contract;
+use iotpipe_core::devices::DeviceNames;
 use iotpipe_core::parse::{FileFormat, Header};
 use iotpipe_core::reading::{Batch, Tally};
 
 /// 2027-01-15 08:00 UTC: "now" is fixed, so that a file gets the same verdicts on every day.
 const DISCOVERED_AT: i64 = 1_800_000_000_000_000;
+
+/// More than the figures of any file that a profiler is held to take, in bytes.
+const AGGREGATE_MEMORY: usize = 64 << 20;
 
 /// Keeps nothing.
 #[derive(Default)]
@@ -29,7 +33,7 @@ impl Sink for CountingSink {
         Ok(())
     }
 
-    fn write(&mut self, batch: &mut Batch, _devices: &[String]) -> Result<(), Error> {
+    fn write(&mut self, batch: &mut Batch, _devices: &DeviceNames) -> Result<(), Error> {
         self.rows += (batch.readings.len() + batch.rejections.len()) as i64;
         Ok(())
     }
@@ -53,10 +57,16 @@ pub fn one_pass(path: &Path) -> anyhow::Result<Tally> {
         memory: &BatchMemory::small(),
         stop: &AtomicBool::new(false),
     };
-    let (mut counting, mut aggregates) = (CountingSink::default(), AggregateSink::new(&contract));
-    let Seen { tally, .. } = run_pass(input, &contract, &mut [&mut counting, &mut aggregates])?;
+    let mut counting = CountingSink::default();
+    let mut aggregates = AggregateSink::new(&contract, &std::env::temp_dir(), AGGREGATE_MEMORY);
+    let Passed { tally, .. } = run_pass(input, &contract, &mut [&mut counting, &mut aggregates])?;
     ensure!(counting.rows >= tally.total, "{} rows reached the sinks, the tally is {tally:?}", counting.rows);
-    ensure!(tally.loaded == 0 || aggregates.aggregates.rows().next().is_some(), "no aggregates of {tally:?}");
+    let mut figures = 0;
+    aggregates.each_part(&mut |part| {
+        figures += part.len();
+        Ok(())
+    })?;
+    ensure!(tally.loaded == 0 || figures > 0, "no aggregates of {tally:?}");
     Ok(tally)
 }
 

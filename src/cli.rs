@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use iotpipe_core::contract::LONGEST_WINDOW;
 
 use crate::generate::{Compression, Defect, Style};
 
@@ -137,9 +138,16 @@ impl Command {
         }
     }
 
-    /// Whether somebody waits for its result, so that a stop is no success.
+    /// Whether somebody waits for its result, so that a stop is no success. What a step left is done by the next one.
     pub fn is_asked_for(&self) -> bool {
-        matches!(self, Command::Verify { .. } | Command::Replay { .. } | Command::Unload { .. })
+        let is_step =
+            matches!(self, Command::Scan(_) | Command::Validate(_) | Command::Aggregate(_) | Command::Load(_));
+        !is_step && !matches!(self, Command::Run(_) | Command::Loop { .. } | Command::Generate(_))
+    }
+
+    /// Whether the command works in `data/`, `processed/` and `quarantine/`, and writes logs.
+    pub fn needs_folders(&self) -> bool {
+        self.takes_files() || matches!(self, Command::Verify { .. } | Command::Unload { .. } | Command::Adopt)
     }
 
     /// Whether the command takes files in hand, and so renames them in `data/`.
@@ -191,7 +199,7 @@ pub enum Command {
     /// run again and again until SIGINT or SIGTERM, woken early by new files
     Loop {
         /// Time between two looks at the folder
-        #[arg(long, default_value = "5s", value_parser = humantime::parse_duration)]
+        #[arg(long, default_value = "5s", value_parser = interval)]
         interval: Duration,
         /// Which files at once.
         #[command(flatten)]
@@ -280,10 +288,21 @@ pub struct GenerateArgs {
     pub every: Option<Duration>,
 }
 
+/// Shorter, and `loop` would do little but look.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
+
+fn interval(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(interval) if interval < SHORTEST_INTERVAL => Err("must be 10ms or longer".to_owned()),
+        Ok(interval) => Ok(interval),
+        Err(e) => Err(format!("{e} (write it as 500ms, 5s, 1m)")),
+    }
+}
+
 fn window(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(window) if window.as_micros() == 0 => Err("must be a microsecond or longer".to_owned()),
-        Ok(window) if i64::try_from(window.as_micros()).is_err() => Err("too long".to_owned()),
+        Ok(window) if window > LONGEST_WINDOW => Err("too long, the most is 1000 years".to_owned()),
         Ok(window) => Ok(window),
         Err(e) => Err(format!("{e} (write it as 1h, 1d)")),
     }

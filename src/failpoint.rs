@@ -7,6 +7,7 @@
 
 /// Every name, in the order in which a run meets them.
 pub const ALL: &[&str] = &[
+    "listed",
     "hashed",
     "registered",
     "claimed",

@@ -15,8 +15,8 @@ use crate::cli::{Global, LogFormat};
 const DAYS_KEPT: usize = 14;
 
 /// Starts the logs. What was logged is written when the guard is dropped. A folder that can't be written costs the
-/// file, not the run.
-pub fn start(folder: &Path, asked: &Global) -> Option<WorkerGuard> {
+/// file, not the run; without a folder there is none.
+pub fn start(folder: Option<&Path>, asked: &Global) -> Option<WorkerGuard> {
     let level = match (asked.quiet, asked.verbose) {
         (true, _) => LevelFilter::ERROR,
         (_, 0) => LevelFilter::WARN,
@@ -32,20 +32,22 @@ pub fn start(folder: &Path, asked: &Global) -> Option<WorkerGuard> {
         LogFormat::Text => terminal.without_time().with_filter(own(level)).boxed(),
         LogFormat::Json => terminal.json().with_filter(own(level)).boxed(),
     };
-    let appender = RollingFileAppender::builder()
-        .rotation(Rotation::DAILY)
-        .filename_prefix("iotpipe")
-        .filename_suffix("log")
-        .max_log_files(DAYS_KEPT)
-        .build(folder);
-    let (file, guard) = match appender {
-        Ok(appender) => {
-            let (writer, guard) = tracing_appender::non_blocking(appender);
-            let layer = fmt::layer().json().with_writer(writer).with_filter(own(level.max(LevelFilter::INFO)));
-            (Some(layer), Some(guard))
-        }
-        Err(_) => (None, None),
+    let appender = folder.map(|folder| {
+        std::fs::create_dir_all(folder).map_err(|e| e.to_string())?;
+        let builder = RollingFileAppender::builder().rotation(Rotation::DAILY).max_log_files(DAYS_KEPT);
+        let built = builder.filename_prefix("iotpipe").filename_suffix("log").build(folder);
+        built.map_err(|e| std::error::Error::source(&e).map_or_else(|| e.to_string(), ToString::to_string))
+    });
+    let (appender, failure) = match appender.transpose() {
+        Ok(appender) => (appender, None),
+        Err(failure) => (None, Some(failure)),
     };
+    let (writer, guard) = appender.map(tracing_appender::non_blocking).unzip();
+    let file =
+        writer.map(|writer| fmt::layer().json().with_writer(writer).with_filter(own(level.max(LevelFilter::INFO))));
     tracing_subscriber::registry().with(terminal).with(file).init();
+    if let (Some(folder), Some(reason)) = (folder, failure) {
+        tracing::warn!("no log is kept in {}: {reason}", folder.display());
+    }
     guard
 }

@@ -32,13 +32,14 @@ const ARROWS: &[(&str, &str)] = &[
     ("error", "store"),
     ("store", ""),
     ("failpoint", ""),
-    ("core/validate", "core/contract core/parse core/offences core/printable core/reading"),
+    ("core/validate", "core/contract core/parse core/offences core/printable core/reading core/devices"),
     ("core/aggregate", "core/contract core/reading"),
     ("core/offences", "core/reading"),
     ("core/parse", "core/contract"),
     ("core/contract", ""),
     ("core/printable", ""),
-    ("core/reading", ""),
+    ("core/reading", "core/devices"),
+    ("core/devices", ""),
 ];
 
 /// What the core is given instead of looking for itself.

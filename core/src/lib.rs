@@ -25,6 +25,7 @@
 
 pub mod aggregate;
 pub mod contract;
+pub mod devices;
 pub mod offences;
 pub mod parse;
 pub mod printable;

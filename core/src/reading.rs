@@ -1,6 +1,8 @@
 //! What a row becomes: a [`Reading`] or a [`Rejection`], the [`Batch`] in which both travel to the sinks, and
 //! the [`Tally`] of them.
 
+use crate::devices::DeviceNames;
+
 /// A rule that a row or a file can break; `as_str` is its name in the quarantine and in the manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Rule {
@@ -180,7 +182,7 @@ pub struct Batch {
     /// Bytes of all rows, so that a duplicate can be set aside as it stood.
     pub bytes: Vec<u8>,
     /// Names of devices first met in this batch; they continue the pass's list.
-    pub new_devices: Vec<String>,
+    pub new_devices: DeviceNames,
     /// Lines among the rows that are none.
     pub skipped: u64,
     /// What was told from the rows that people should know.

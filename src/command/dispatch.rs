@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use super::exit::{Exit, conclude};
-use super::signals::{Ending, STOP};
+use super::signals::{Ending, STOP, Signals};
 use super::{
-    adopt, aggregate, generate, init, load, loaded, migrate, reaggregate, release, replay, retry, run, scan, signals,
-    status, unload, validate, verify, watch,
+    adopt, aggregate, generate, init, load, loaded, migrate, reaggregate, release, replay, retry, run, scan, status,
+    unload, validate, verify, watch,
 };
 use crate::cli::{Cli, Command, Global};
 use crate::config::{Config, ConfigError};
@@ -66,15 +66,19 @@ fn run_command(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
         return init::run(global.config.as_deref().unwrap_or(Path::new(DEFAULT_CONFIG)), force, printer);
     }
     let config = resolve(&global)?;
+    let signals = Signals::catch(Ending { printer, step: command.name(), code: i32::from(command.is_asked_for()) })?;
     if let Command::Generate(args) = &command {
-        return generate::run(args, &config, printer);
+        return generate::run(args, &config, &signals, printer);
     }
     tell_apart(&config.paths)?;
-    create_folders(&config)?;
+    if command.needs_folders() {
+        create_folders(&config)?;
+    }
     if command.takes_files() {
         expect_writable(&config.paths.data)?;
     }
-    let _logs = telemetry::start(&config.paths.logs, &global);
+    let logs = command.needs_folders().then_some(config.paths.logs.as_path());
+    let _logs = telemetry::start(logs, &global);
     let started = Instant::now();
     let store = Store::open(&config.database_url, command.workers())?;
     if let Command::Migrate = command {
@@ -82,8 +86,7 @@ fn run_command(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
     }
     if let Command::Reaggregate { window } = command {
         bring_schema_up_to_date(&config, &store, WindowPin::Any)?;
-        let ending = Ending { printer, step: command.name(), code: 1 };
-        signals::stop_on_signals(&store, ending, None)?;
+        signals.begin_work(None);
         return reaggregate::run(&config, &store, window, printer);
     }
     bring_schema_up_to_date(&config, &store, WindowPin::OfContract)?;
@@ -101,11 +104,9 @@ fn run_command(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
     let worker = Worker::enter(&store)?;
     let reported = Mutex::default();
     let workers = command.workers();
-    let arrivals = matches!(command, Command::Loop { .. }).then(|| Arc::new(Arrivals::new(&config.paths.data)));
-    if arrivals.is_none() {
-        let ending = Ending { printer, step: command.name(), code: i32::from(command.is_asked_for()) };
-        signals::stop_on_signals(&store, ending, None)?;
-    }
+    let watched = || Arc::new(Arrivals::new(&config.paths.data, &config.patterns));
+    let arrivals = matches!(command, Command::Loop { .. }).then(watched);
+    signals.begin_work(None);
     let to_server = command.loads() && !store.is_embedded();
     let batch_memory = if to_server { BatchMemory::large() } else { BatchMemory::small() };
     let (config, store, stop) = (&config, &store, &STOP);
@@ -123,17 +124,17 @@ fn run_command(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
         replayed: AtomicI64::new(0),
         reported,
     };
-    let ended = carry_out(&context, command, started);
+    let ended = carry_out(&context, command, &signals, started);
     context.worker.leave(store);
     ended
 }
 
-fn carry_out(context: &Context<'_>, command: Command, started: Instant) -> anyhow::Result<Exit> {
+fn carry_out(context: &Context<'_>, command: Command, signals: &Signals, started: Instant) -> anyhow::Result<Exit> {
     let (strict, summary) = match command {
         Command::Verify { files } => return verify::run(context, &files),
         Command::Replay { file } => return replay::run(context, &file),
         Command::Unload { file, again, only } => return unload::run(context, &file, again, only),
-        Command::Loop { interval, .. } => return watch::run(context, interval),
+        Command::Loop { interval, .. } => return watch::run(context, interval, signals),
         Command::Scan(args) => (args.strict, scan::run(context)),
         Command::Validate(args) => (args.step.strict, validate::run(context)),
         Command::Aggregate(args) => (args.step.strict, aggregate::run(context)),
@@ -183,7 +184,7 @@ fn resolve(global: &Global) -> Result<Config, ConfigError> {
 
 fn create_folders(config: &Config) -> Result<(), Error> {
     let paths = &config.paths;
-    for folder in [&paths.data, &paths.processed, &paths.quarantine, &paths.logs] {
+    for folder in [&paths.data, &paths.processed, &paths.quarantine] {
         fs::create_dir_all(folder).map_err(Error::storage(folder))?;
     }
     Ok(())

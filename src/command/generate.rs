@@ -1,16 +1,20 @@
 //! `iotpipe generate`
 
+use std::sync::mpsc::channel;
 use std::time::Instant;
 
 use anyhow::Context;
 
 use super::exit::Exit;
+use super::signals::{STOP, Signals};
 use crate::cli::GenerateArgs;
 use crate::config::Config;
 use crate::generate::{self, Defect, Options};
 use crate::terminal::Printer;
 
-pub fn run(args: &GenerateArgs, config: &Config, printer: Printer) -> anyhow::Result<Exit> {
+pub fn run(args: &GenerateArgs, config: &Config, signals: &Signals, printer: Printer) -> anyhow::Result<Exit> {
+    let (wake, woken) = channel();
+    signals.begin_work(Some(wake));
     let out = args.out.clone().unwrap_or_else(|| config.paths.data.clone());
     std::fs::create_dir_all(&out).with_context(|| format!("{} can't be created", out.display()))?;
     let options = Options {
@@ -34,10 +38,12 @@ pub fn run(args: &GenerateArgs, config: &Config, printer: Printer) -> anyhow::Re
             let written = generate::generate_file(&options, index).with_context(failed)?;
             printer.say(&format!("generate: {} rows in {}", written.rows, written.paths.join(", ")));
             printer.result(&written);
-            std::thread::sleep(every.saturating_sub(started.elapsed()));
+            if woken.recv_timeout(every.saturating_sub(started.elapsed())).is_ok() {
+                return Ok(Exit::Done);
+            }
         }
     }
-    let written = generate::generate(&options).with_context(failed)?;
+    let written = generate::generate_until(&options, &STOP).with_context(failed)?;
     let defects: u64 = written.defects.values().sum();
     printer.say(&format!(
         "generate: {} files, {} rows, {defects} of them defective, in {place}",

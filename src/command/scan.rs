@@ -1,27 +1,39 @@
 //! `iotpipe scan`: fixes which bytes are to be loaded. Every other step works on the manifest.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Mutex;
-use std::time::{Duration, SystemTime};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::error::Error;
 use crate::failpoint;
 use crate::ingest::{Context, recover, take_in_strays};
 use crate::manifest::{self, Entry, Place, Registration, State};
-use crate::source::{Arrivals, Candidate, StrayFile, discover, sha256_of, stamp_of};
+use crate::source::{Arrivals, Candidate, StrayFile, discover, sha256_unless_stopped, stamp_of};
 use crate::terminal::Summary;
 
+/// Files of so many bytes take long enough to hash that others should not wait for them.
+const LARGE: i64 = 64 << 20;
+/// Files that are ready within this time are entered together.
+const TOGETHER: Duration = Duration::from_millis(250);
+
 pub fn run(context: &Context<'_>) -> Result<Summary, Error> {
-    discover_files(context).map(|(summary, _)| summary)
+    discover_files(context, &mut || Ok(())).map(|(summary, _)| summary)
 }
 
-/// One look at the folder; says too when the next is due for files that have not settled.
-pub fn discover_files(context: &Context<'_>) -> Result<(Summary, Option<Duration>), Error> {
+/// One look at the folder; says too when the next is due for files that have not settled. While large files are still
+/// being hashed, `meanwhile` is called behind each of the others that were entered.
+pub fn discover_files(
+    context: &Context<'_>,
+    meanwhile: &mut dyn FnMut() -> Result<(), Error>,
+) -> Result<(Summary, Option<Duration>), Error> {
     let mut summary = Summary::of("scan");
     recover(context)?;
     let data = &context.config.paths.data;
-    let found = discover(data, &context.config.pattern).map_err(Error::source(data))?;
+    let found = discover(data, &context.config.patterns).map_err(Error::source(data))?;
+    failpoint::reach("listed");
     take_in_strays(context, &found.strays)?;
     found.remarks.iter().for_each(|remark| context.report_once(remark));
     for problem in &found.problems {
@@ -47,8 +59,24 @@ pub fn discover_files(context: &Context<'_>) -> Result<(Summary, Option<Duration
         !wait.is_zero() && known.get(&c.source).is_some_and(|entry| entry.stamp() == c.stamp)
     };
     let due = open.into_iter().zip(waits).filter(|candidate| !waits_on(candidate)).collect();
+    let mut enter = |fixed: Vec<Fixed>, goes_on: bool| {
+        enter(context, fixed, &known, &mut summary)?;
+        if goes_on { meanwhile() } else { Ok(()) }
+    };
+    fix_all(due, context.workers, context.stop, &mut enter)?;
+    summary.pending = manifest::open_files(context.store, &context.origin)?;
+    Ok((summary, next_look))
+}
+
+/// Enters what was fixed, and says what could not be.
+fn enter(
+    context: &Context<'_>,
+    fixed: Vec<Fixed>,
+    known: &HashMap<String, Entry>,
+    summary: &mut Summary,
+) -> Result<(), Error> {
     let mut registrations = Vec::new();
-    for fixed in fix_all(due, context.workers) {
+    for fixed in fixed {
         match fixed {
             Ok(Some((candidate, sha256))) => {
                 let entry = known.get(&candidate.source);
@@ -60,6 +88,7 @@ pub fn discover_files(context: &Context<'_>) -> Result<(Summary, Option<Duration
                 registrations.push(Registration { candidate, sha256, known, descent });
             }
             Ok(None) => {}
+            Err(Error::Stopped) => {}
             Err(error) => {
                 context.report_once(&error.to_string());
                 (summary.failed, summary.retry) = (summary.failed + 1, true);
@@ -69,8 +98,7 @@ pub fn discover_files(context: &Context<'_>) -> Result<(Summary, Option<Duration
     failpoint::reach("hashed");
     manifest::register(context.store, &context.origin, &registrations, context.store.now()?)?;
     failpoint::reach("registered");
-    summary.pending = manifest::open_files(context.store, &context.origin)?;
-    Ok((summary, next_look))
+    Ok(())
 }
 
 /// Notes that a file is gone which was still arriving, or was given up. A pending one is claimed, and found gone then.
@@ -118,7 +146,7 @@ fn wait_until_still(candidates: &[Candidate], settle: Duration) -> Vec<Duration>
     candidates.iter().zip(waits).map(left).collect()
 }
 
-/// What a candidate still lacks of `settle`, told without waiting: nothing where file events saw it closed, else by its
+/// What a candidate still lacks of `settle`, told without waiting: nothing where file events saw it come whole, else by its
 /// age, or by how long it has been known as it is.
 fn wait_left(
     c: &Candidate,
@@ -153,32 +181,64 @@ fn micros(value: i64) -> Duration {
 
 type Fixed = Result<Option<(Candidate, Option<String>)>, Error>;
 
-/// Fixes candidates, each with the wait that it still lacks, several at a time; in their order.
-fn fix_all(candidates: Vec<(Candidate, Duration)>, workers: usize) -> Vec<Fixed> {
-    let workers = workers.min(candidates.len());
+/// Fixes candidates, each with the wait that it still lacks, several at a time, and hands them to `enter` as they are
+/// ready, in their order; but large ones come last, the smallest first, so that none keeps others waiting. `enter` is
+/// told whether only large ones are to come.
+fn fix_all(
+    mut candidates: Vec<(Candidate, Duration)>,
+    workers: usize,
+    stop: &AtomicBool,
+    enter: &mut dyn FnMut(Vec<Fixed>, bool) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let all = candidates.len();
+    let is_large = |candidate: &Candidate| candidate.stamp.size >= LARGE;
+    candidates.sort_by_key(|(candidate, _)| if is_large(candidate) { candidate.stamp.size } else { 0 });
+    let small = candidates.partition_point(|(candidate, _)| !is_large(candidate));
     let next = Mutex::new(candidates.into_iter().enumerate());
-    let work = || {
-        let mut fixed = Vec::new();
+    let (sender, ready) = channel();
+    let work = |sender: Sender<(usize, Fixed)>| {
         while let Some((n, (candidate, wait))) = next.lock().ok().and_then(|mut next| next.next()) {
-            fixed.push((n, fix(candidate, wait.is_zero())));
+            // Nobody listens any more when what was fixed can't be entered.
+            if sender.send((n, fix(candidate, wait.is_zero(), stop))).is_err() {
+                return;
+            }
         }
-        fixed
     };
-    let mut fixed = std::thread::scope(|scope| {
-        let others: Vec<_> = (1..workers).map(|_| scope.spawn(work)).collect();
-        let joined = others.into_iter().flat_map(|w| w.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        work().into_iter().chain(joined).collect::<Vec<_>>()
-    });
-    fixed.sort_unstable_by_key(|(n, _)| *n);
-    fixed.into_iter().map(|(_, fixed)| fixed).collect()
+    std::thread::scope(|scope| {
+        for _ in 0..workers.min(all) {
+            let sender = sender.clone();
+            scope.spawn(|| work(sender));
+        }
+        drop(sender);
+        let (mut waiting, mut entered) = (BTreeMap::new(), 0);
+        while entered < all
+            && let Ok((n, fixed)) = ready.recv()
+        {
+            waiting.insert(n, fixed);
+            // What is ready in the same moment goes in together.
+            let until = Instant::now() + TOGETHER;
+            while entered + waiting.len() < all
+                && let Ok((n, fixed)) = ready.recv_timeout(until.saturating_duration_since(Instant::now()))
+            {
+                waiting.insert(n, fixed);
+            }
+            let in_order = (entered..).map_while(|n| waiting.remove(&n)).collect::<Vec<_>>();
+            entered += in_order.len();
+            if !in_order.is_empty() {
+                enter(in_order, (small..all).contains(&entered))?;
+            }
+        }
+        Ok(())
+    })
 }
 
 /// Fixes a candidate by its hash: `None` when it is gone, no hash when it is still arriving.
-fn fix(mut candidate: Candidate, still: bool) -> Fixed {
-    let sha256 = match still.then(|| sha256_of(&candidate.path)) {
+fn fix(mut candidate: Candidate, still: bool, stop: &AtomicBool) -> Fixed {
+    let sha256 = match still.then(|| sha256_unless_stopped(&candidate.path, stop)) {
         None => None,
         Some(Ok(sha256)) => Some(sha256),
         Some(Err(e)) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Some(Err(_)) if stop.load(Ordering::Relaxed) => return Err(Error::Stopped),
         Some(Err(e)) => return Err(Error::source(&candidate.path)(e)),
     };
     // Looked at again behind the hash: bytes that came meanwhile belong to the next scan.

@@ -9,17 +9,17 @@ use notify::{EventKind, RecursiveMode, Watcher};
 
 use super::exit::Exit;
 use super::run;
-use super::signals::{Ending, STOP, stop_on_signals};
+use super::signals::{STOP, Signals};
 use crate::ingest::Context;
+use crate::source::is_private;
 use crate::terminal::Summary;
 
 /// Rounds with failures are followed by a wait that doubles up to this.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-pub fn run(context: &Context<'_>, interval: Duration) -> anyhow::Result<Exit> {
+pub fn run(context: &Context<'_>, interval: Duration, signals: &Signals) -> anyhow::Result<Exit> {
     let (wake, woken) = channel();
-    let ending = Ending { printer: context.printer, step: "loop", code: 0 };
-    stop_on_signals(context.store, ending, Some(wake.clone()))?;
+    signals.begin_work(Some(wake.clone()));
     let _watcher = watch_for_arrivals(context, wake);
     let place = context.config.paths.data.display();
     context.printer.say(&format!("loop: watching {place}, at least every {}", humantime::format_duration(interval)));
@@ -66,21 +66,39 @@ fn wait_for(woken: &Receiver<()>, longest: Duration) {
 
 /// Without file events (a network share, no watches left) the interval alone finds new files.
 fn watch_for_arrivals(context: &Context<'_>, wake: Sender<()>) -> Option<notify::RecommendedWatcher> {
-    let arrivals = context.arrivals.clone();
+    let (arrivals, trust_close) = (context.arrivals.clone()?, context.config.trust_close);
+    // The latest rename away from a private name, by the number that the two halves of a rename share.
+    let mut own = None;
     let arrived = move |event: notify::Result<notify::Event>| {
         let Ok(event) = event else { return };
-        let closed = EventKind::Access(AccessKind::Close(AccessMode::Write));
-        let renamed = EventKind::Modify(ModifyKind::Name(RenameMode::To));
+        let is_wanted = event.paths.iter().any(|path| arrivals.concern(path));
         match event.kind {
-            kind if kind == closed || kind == renamed => {
-                event.paths.iter().for_each(|path| arrivals.iter().for_each(|a| a.completed(path)));
+            // The queue ran over: what was lost is found by a look at the folder, and settles.
+            _ if event.need_rescan() => {
+                arrivals.forget_all();
                 let _ = wake.send(());
             }
-            EventKind::Modify(ModifyKind::Data(_)) => {
-                event.paths.iter().for_each(|path| arrivals.iter().for_each(|a| a.forget(path)));
+            // A file that this program gives back has its wait before it, and news for nobody.
+            EventKind::Modify(ModifyKind::Name(RenameMode::To)) if own.is_some() && event.tracker() == own => {}
+            EventKind::Modify(ModifyKind::Name(RenameMode::To)) if is_wanted => {
+                event.paths.iter().for_each(|path| arrivals.completed(path));
+                let _ = wake.send(());
             }
-            // The queue ran over: what was lost is found by a look at the folder, and settles.
-            _ if event.need_rescan() => drop(wake.send(())),
+            EventKind::Access(AccessKind::Close(AccessMode::Write)) if is_wanted => {
+                if trust_close {
+                    event.paths.iter().for_each(|path| arrivals.completed(path));
+                }
+                let _ = wake.send(());
+            }
+            EventKind::Modify(ModifyKind::Name(RenameMode::From)) => {
+                if event.paths.iter().any(|path| is_private(path)) {
+                    own = event.tracker();
+                }
+                event.paths.iter().for_each(|path| arrivals.forget(path));
+            }
+            EventKind::Modify(ModifyKind::Data(_)) | EventKind::Remove(_) => {
+                event.paths.iter().for_each(|path| arrivals.forget(path));
+            }
             _ => {}
         }
     };

@@ -1,6 +1,6 @@
 //! `iotpipe.toml` as it is typed. Unknown keys are errors; nothing is checked here beyond its type.
 
-use iotpipe_core::contract::declaration::{AggregateTable, ContractTable, CsvTable};
+use iotpipe_core::contract::declaration::{AggregateTable, ContractTable, CsvTable, OneOrMany};
 use serde::Deserialize;
 
 #[derive(Debug, Default, Deserialize)]
@@ -36,15 +36,16 @@ impl Default for PathsFile {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct SourceFile {
-    pub pattern: Option<String>,
+    pub pattern: Option<OneOrMany<String>>,
     pub format: Option<FormatName>,
     pub settle: String,
+    pub trust_close: bool,
     pub empty_after: String,
 }
 
 impl Default for SourceFile {
     fn default() -> Self {
-        Self { pattern: None, format: None, settle: "2s".into(), empty_after: "1h".into() }
+        Self { pattern: None, format: None, settle: "2s".into(), trust_close: false, empty_after: "1h".into() }
     }
 }
 

@@ -9,23 +9,28 @@ use std::time::Duration;
 
 use file::{ConfigFile, FormatName};
 use iotpipe_core::contract::Contract;
-use iotpipe_core::contract::declaration::Declaration;
+use iotpipe_core::contract::declaration::{Declaration, OneOrMany};
 use iotpipe_core::parse::FileFormat;
 
 /// The commented file that `init` writes; it says what the built-in defaults say.
 pub const TEMPLATE: &str = include_str!("template.toml");
+
+/// A file that must be still for longer is a slip of the pen: `run` waits for it.
+const LONGEST_SETTLE: Duration = Duration::from_secs(366 * 86_400);
 
 /// Everything a command needs to know, checked.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The four folders.
     pub paths: Paths,
-    /// Glob below `paths.data`.
-    pub pattern: glob::Pattern,
+    /// Globs below `paths.data`, in lower case.
+    pub patterns: Vec<glob::Pattern>,
     /// What all files are written in; `None` where their names tell.
     pub format: Option<FileFormat>,
     /// How long a file must have been still before it is taken.
     pub settle: Duration,
+    /// Whether a file need not be still that long where a writer was seen to close it.
+    pub trust_close: bool,
     /// How long a file of no bytes is waited for.
     pub empty_after: Duration,
     /// `sqlite://…` or `postgres://…`; may hold a password, so it is never printed.
@@ -104,21 +109,21 @@ impl Config {
             FormatName::Csv => FileFormat::Csv,
             FormatName::Jsonl => FileFormat::JsonLines,
         });
-        let by_format = if format == Some(FileFormat::JsonLines) { "**/*.jsonl*" } else { "**/*.csv*" };
-        let pattern = file.source.pattern.as_deref().unwrap_or(by_format);
         let declaration = Declaration { csv: file.csv, contract: file.contract, aggregate: file.aggregate };
         Ok(Config {
-            pattern: glob::Pattern::new(pattern).map_err(|e| format!("source.pattern: {e}"))?,
+            patterns: patterns(file.source.pattern.as_ref(), format)?,
             format,
             settle: duration("source.settle", &file.source.settle)?,
+            trust_close: file.source.trust_close,
             empty_after: duration("source.empty_after", &file.source.empty_after)?,
-            database_url: database_url.unwrap_or(file.database.url),
+            // A variable that is set to nothing is how many tools unset one.
+            database_url: database_url.filter(|url| !url.is_empty()).unwrap_or(file.database.url),
             auto_migrate: file.database.auto_migrate,
             paths: Paths {
-                data: file.paths.data.into(),
-                processed: file.paths.processed.into(),
-                quarantine: file.paths.quarantine.into(),
-                logs: file.paths.logs.into(),
+                data: folder("paths.data", file.paths.data)?,
+                processed: folder("paths.processed", file.paths.processed)?,
+                quarantine: folder("paths.quarantine", file.paths.quarantine)?,
+                logs: folder("paths.logs", file.paths.logs)?,
             },
             contract: Contract::resolve(&declaration).map_err(|e| e.to_string())?,
         })
@@ -136,6 +141,43 @@ fn database_below(folder: &Path, url: String) -> String {
     format!("sqlite://{folder}/{path}")
 }
 
+/// In lower case, as the names that are compared with them: whoever names files by hand minds no case.
+fn patterns(written: Option<&OneOrMany<String>>, format: Option<FileFormat>) -> Result<Vec<glob::Pattern>, String> {
+    let texts = match written {
+        None => &default_patterns(format)[..],
+        Some(written) => written.as_slice(),
+    };
+    if texts.is_empty() || texts.iter().any(String::is_empty) {
+        return Err("source.pattern: names no file; write it as \"**/*.csv\", or as a list".to_owned());
+    }
+    let parse = |text: &String| {
+        glob::Pattern::new(&text.to_lowercase()).map_err(|e| format!("source.pattern = \"{text}\": {e}"))
+    };
+    texts.iter().map(parse).collect()
+}
+
+/// By the endings of `format`, or of all where names tell it; each plain and compressed.
+fn default_patterns(format: Option<FileFormat>) -> Vec<String> {
+    let endings: &[&str] = match format {
+        None => &["csv", "jsonl", "ndjson"],
+        Some(FileFormat::Csv) => &["csv"],
+        Some(FileFormat::JsonLines) => &["jsonl", "ndjson"],
+    };
+    let of = |ending: &&str| ["", ".gz", ".zst"].map(|packed| format!("**/*.{ending}{packed}"));
+    endings.iter().flat_map(of).collect()
+}
+
+fn folder(key: &str, text: String) -> Result<PathBuf, String> {
+    match text.is_empty() || text.contains('\0') {
+        true => Err(format!("{key} = {text:?}: names no folder")),
+        false => Ok(text.into()),
+    }
+}
+
 fn duration(key: &str, text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|e| format!("{key} = \"{text}\": {e} (write it as 500ms, 2s, 1h, 1d)"))
+    match humantime::parse_duration(text) {
+        Ok(length) if length > LONGEST_SETTLE => Err(format!("{key} = \"{text}\": too long, the most is a year")),
+        Ok(length) => Ok(length),
+        Err(e) => Err(format!("{key} = \"{text}\": {e} (write it as 500ms, 2s, 1h, 1d)")),
+    }
 }

@@ -79,6 +79,22 @@ fn the_template_says_what_the_defaults_say() {
     assert_eq!(built_in.contract.hash, template.contract.hash);
     assert_eq!(built_in.database_url, template.database_url);
     assert_eq!((built_in.settle, built_in.empty_after), (template.settle, template.empty_after));
+    assert_eq!((built_in.patterns, built_in.trust_close), (template.patterns, template.trust_close));
+}
+
+#[test]
+fn the_default_pattern_follows_the_format() {
+    let taken = |format: &str| {
+        let config = Config::from_text(&format!("[source]\n{format}"), None).unwrap();
+        let name = |ending: &&str| config.patterns.iter().any(|pattern| pattern.matches(&format!("x/a.{ending}")));
+        let endings =
+            ["csv", "csv.gz", "csv.zst", "jsonl", "jsonl.zst", "ndjson", "ndjson.gz", "csv.bak", "json", "txt"];
+        endings.into_iter().filter(name).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(taken(""), "csv csv.gz csv.zst jsonl jsonl.zst ndjson ndjson.gz");
+    assert_eq!(taken("format = 'csv'"), "csv csv.gz csv.zst");
+    assert_eq!(taken("format = 'jsonl'"), "jsonl jsonl.zst ndjson ndjson.gz");
+    assert_eq!(taken("format = 'jsonl'\npattern = ['**/*.TXT', '**/*.json']"), "json txt");
 }
 
 #[test]

@@ -12,6 +12,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use curves::{Profile, Schedule};
@@ -166,13 +167,21 @@ impl Written {
 /// Writes all files.
 ///
 /// # Errors
-/// When an option makes no sense (`InvalidInput`) or a file can't be written. Files finished before stay.
+/// As [`generate_until`].
 pub fn generate(options: &Options) -> io::Result<Written> {
+    generate_until(options, &AtomicBool::new(false))
+}
+
+/// Writes all files, or those before `stop` was set.
+///
+/// # Errors
+/// When an option makes no sense (`InvalidInput`) or a file can't be written. Files finished before stay.
+pub fn generate_until(options: &Options, stop: &AtomicBool) -> io::Result<Written> {
     if let Some(last) = options.files.checked_sub(1) {
         options.schedule(last)?;
     }
     let mut written = Written::default();
-    for index in 0..options.files {
+    for index in (0..options.files).take_while(|_| !stop.load(Ordering::Relaxed)) {
         written.merge(generate_file(options, index)?);
     }
     Ok(written)
@@ -181,7 +190,7 @@ pub fn generate(options: &Options) -> io::Result<Written> {
 /// Writes the file `index` under a hidden name, makes it durable and puts it in its place, over one of that name.
 ///
 /// # Errors
-/// As [`generate`]; no half file is left.
+/// As [`generate_until`]; no half file is left.
 pub fn generate_file(options: &Options, index: u32) -> io::Result<Written> {
     let schedule = options.schedule(index)?;
     fs::create_dir_all(&options.out)?;

@@ -9,10 +9,16 @@ use super::pass::BatchMemory;
 use crate::config::Config;
 use crate::error::Error;
 use crate::manifest::{Entry, Place, Worker};
-use crate::sink::QuarantineNames;
+use crate::sink::{AggregateSink, QuarantineNames};
 use crate::source::{Arrivals, MAX_NAME_BYTES, PlacedFile, cut, own_stem, sha256_of, split_name};
 use crate::store::Store;
 use crate::terminal::Printer;
+use iotpipe_core::contract::Contract;
+
+/// What the figures of windows may take in all passes of the process, in bytes: enough for a day of some thousand devices.
+const AGGREGATE_MEMORY: usize = 40 << 20;
+/// Lines that are remembered so as not to be repeated.
+const MOST_REPORTED: usize = 1000;
 
 /// What a step works with.
 pub struct Context<'a> {
@@ -45,7 +51,14 @@ pub struct Context<'a> {
 impl Context<'_> {
     /// Says `line` unless it was said before.
     pub fn report_once(&self, line: &str) {
-        if self.reported.lock().is_ok_and(|mut reported| reported.insert(line.to_owned())) {
+        let is_new = |reported: &mut HashSet<String>| {
+            // Better said twice than remembered for ever.
+            if reported.len() >= MOST_REPORTED {
+                reported.clear();
+            }
+            reported.insert(line.to_owned())
+        };
+        if self.reported.lock().is_ok_and(|mut reported| is_new(&mut reported)) {
             self.printer.say(line);
         }
     }
@@ -74,6 +87,13 @@ impl Context<'_> {
             sha256: entry.sha256.clone().unwrap_or_default(),
             crosses: false,
         }
+    }
+
+    /// Takes the aggregates of one pass under `contract`. What has no room in memory waits beside the quarantine, where there must be room
+    /// for as much as the file has.
+    pub fn aggregates(&self, contract: &Contract) -> AggregateSink {
+        let bytes = AGGREGATE_MEMORY / self.batch_memory.passes();
+        AggregateSink::new(contract, &self.config.paths.quarantine, bytes)
     }
 
     /// The names in the quarantine that a pass under the entry's present claim writes.

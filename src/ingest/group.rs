@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::context::Context;
 use super::hold::{HeldFile, take};
-use super::pass::{PassInput, Seen, run_pass};
+use super::pass::{PassInput, Passed, run_pass};
 use super::target::archive_name;
 use crate::error::Error;
 use crate::failpoint;
@@ -13,6 +13,7 @@ use crate::manifest::{self, Entry, Original, Place, Progress, State, ToldBy, Whe
 use crate::sink::{AggregateSink, QuarantineSink, RawSink, Sink};
 use crate::store::{LoadTransaction, Totals, keep_statement, rejection_statements};
 use iotpipe_core::contract::{Contract, DeviceRule};
+use iotpipe_core::devices::DeviceNames;
 use iotpipe_core::reading::Tally;
 
 /// What became of a file.
@@ -83,15 +84,15 @@ impl<'f> Group<'_, 'f> {
     fn load_one(&self, transaction: &mut dyn LoadTransaction, file: &Entry) -> Result<Outcome, Error> {
         let held = take(self.context, file)?;
         let mut quarantine = QuarantineSink::new(self.context.own_quarantine_names(file)).while_held(&held.path);
-        let mut aggregates = AggregateSink::new(&self.context.config.contract);
+        let mut aggregates = self.context.aggregates(&self.context.config.contract);
         transaction.open_file(file.id)?;
         let mut raw = RawSink { transaction };
-        let seen = self.pass_over(file, &held, &mut [&mut raw, &mut aggregates, &mut quarantine])?;
+        let passed = self.pass_over(file, &held, &mut [&mut raw, &mut aggregates, &mut quarantine])?;
         self.remove_superseded_rows(file)?;
         failpoint::reach("pass-finished");
-        transaction.write_aggregates(&aggregates.aggregates, &aggregates.devices)?;
+        write_aggregates(transaction, aggregates, &passed.devices)?;
         failpoint::reach("aggregates-written");
-        self.close(transaction, file, &seen, held.lies)
+        self.close(transaction, file, &passed, held.lies)
     }
 
     /// The first version gave the rows that `validate` found other names: each line stands in one place.
@@ -107,8 +108,8 @@ impl<'f> Group<'_, 'f> {
         let mut transaction = self.context.store.begin(&self.context.config.contract)?;
         for (file, passed) in passed {
             let outcome = match passed {
-                Ok(Prepared::Passed { seen, aggregates, held }) => {
-                    self.write_prepared(transaction.as_mut(), file, &seen, aggregates, held)
+                Ok(Prepared::Passed { passed, aggregates, held }) => {
+                    self.write_prepared(transaction.as_mut(), file, &passed, aggregates, held)
                 }
                 Ok(Prepared::Duplicate(original)) => Ok(Outcome::Duplicate(original)),
                 Err(error) => Err(error),
@@ -130,38 +131,38 @@ impl<'f> Group<'_, 'f> {
         let held = take(self.context, file)?;
         if self.target == State::Validated {
             let mut quarantine = QuarantineSink::new(self.context.own_quarantine_names(file)).while_held(&held.path);
-            let seen = Box::new(self.pass_over(file, &held, &mut [&mut quarantine])?);
-            return Ok(Prepared::Passed { seen, aggregates: None, held });
+            let passed = Box::new(self.pass_over(file, &held, &mut [&mut quarantine])?);
+            return Ok(Prepared::Passed { passed, aggregates: None, held });
         }
-        let mut aggregates = AggregateSink::new(&self.context.config.contract);
-        let seen = Box::new(self.pass_over(file, &held, &mut [&mut aggregates])?);
-        Ok(Prepared::Passed { seen, aggregates: Some(aggregates), held })
+        let mut aggregates = self.context.aggregates(&self.context.config.contract);
+        let passed = Box::new(self.pass_over(file, &held, &mut [&mut aggregates])?);
+        Ok(Prepared::Passed { passed, aggregates: Some(Box::new(aggregates)), held })
     }
 
     fn write_prepared(
         &self,
         transaction: &mut dyn LoadTransaction,
         file: &Entry,
-        seen: &Seen,
-        aggregates: Option<AggregateSink>,
+        passed: &Passed,
+        aggregates: Option<Box<AggregateSink>>,
         held: HeldFile,
     ) -> Result<Outcome, Error> {
         transaction.open_file(file.id)?;
-        if let Some(AggregateSink { aggregates, devices }) = aggregates {
-            transaction.write_aggregates(&aggregates, &devices)?;
+        if let Some(aggregates) = aggregates {
+            write_aggregates(transaction, *aggregates, &passed.devices)?;
         }
-        self.close(transaction, file, seen, held.lies)
+        self.close(transaction, file, passed, held.lies)
     }
 
     fn close(
         &self,
         transaction: &mut dyn LoadTransaction,
         file: &Entry,
-        seen: &Seen,
+        passed: &Passed,
         lies: Whereabouts,
     ) -> Result<Outcome, Error> {
-        let (tally, dialect) = (seen.tally, self.context.store.dialect());
-        for statement in rejection_statements(file.id, &seen.offences, file.rows_total.is_some(), dialect) {
+        let (tally, dialect) = (passed.tally, self.context.store.dialect());
+        for statement in rejection_statements(file.id, &passed.offences, file.rows_total.is_some(), dialect) {
             transaction.execute(&statement)?;
         }
         let names = self.context.own_quarantine_names(file);
@@ -198,7 +199,7 @@ impl<'f> Group<'_, 'f> {
         Ok(())
     }
 
-    fn pass_over(&self, file: &Entry, held: &HeldFile, sinks: &mut [&mut dyn Sink]) -> Result<Seen, Error> {
+    fn pass_over(&self, file: &Entry, held: &HeldFile, sinks: &mut [&mut dyn Sink]) -> Result<Passed, Error> {
         let ratio = self.context.max_rejected_ratio(file);
         pass_over(self.context, &self.context.config.contract, file, &held.file, ratio, sinks)
     }
@@ -215,7 +216,7 @@ pub(super) fn pass_over(
     open: &File,
     max_rejected_ratio: f64,
     sinks: &mut [&mut dyn Sink],
-) -> Result<Seen, Error> {
+) -> Result<Passed, Error> {
     if context.stop.load(Ordering::Relaxed) {
         return Err(Error::Stopped);
     }
@@ -231,13 +232,25 @@ pub(super) fn pass_over(
         memory: &context.batch_memory,
         stop: context.stop,
     };
-    let seen = run_pass(input, contract, sinks);
+    let passed = run_pass(input, contract, sinks);
     bar.finish_and_clear();
-    seen
+    passed
+}
+
+/// Replaces the open file's aggregates.
+pub(super) fn write_aggregates(
+    transaction: &mut dyn LoadTransaction,
+    aggregates: AggregateSink,
+    devices: &DeviceNames,
+) -> Result<(), Error> {
+    let mut is_first = true;
+    aggregates.each_part(&mut |part| {
+        Ok(transaction.write_aggregates(part, std::mem::replace(&mut is_first, false), devices)?)
+    })
 }
 
 /// What the pass of a file gave, for the transaction that follows.
 enum Prepared {
-    Passed { seen: Box<Seen>, aggregates: Option<AggregateSink>, held: HeldFile },
+    Passed { passed: Box<Passed>, aggregates: Option<Box<AggregateSink>>, held: HeldFile },
     Duplicate(Original),
 }

@@ -1,17 +1,17 @@
 //! Loaded files that another had set rows of aside which was taken out: their rows are looked at again, under the contract
 //! that judged them, where the file lies. What is free is stored, and the rest set aside anew.
 
-use std::fs::File;
 use std::sync::atomic::Ordering;
 
 use super::context::Context;
-use super::group::pass_over;
-use super::pass::Seen;
+use super::group::{pass_over, write_aggregates};
+use super::pass::Passed;
 use super::retries::with_retries;
 use crate::error::{Error, Policy};
 use crate::failpoint;
 use crate::manifest::{self, Entry, Place, Progress, State, Whereabouts, Work};
-use crate::sink::{AggregateSink, QuarantineSink, RawSink};
+use crate::sink::{QuarantineSink, RawSink};
+use crate::source::open_file;
 use crate::store::{StoreError, Totals, rejection_statements};
 use iotpipe_core::contract::Contract;
 use iotpipe_core::reading::Tally;
@@ -56,17 +56,17 @@ fn recheck(context: &Context<'_>, entry: &Entry) -> Result<Tally, Error> {
         return Err(Error::UnknownContract);
     };
     let path = context.placed(entry, None).at_place;
-    let open = File::open(&path).map_err(Error::source(&path))?;
+    let open = open_file(&path).map_err(Error::source(&path))?;
     let names = context.own_quarantine_names(entry);
     let mut quarantine = QuarantineSink::new(names.clone());
-    let mut aggregates = AggregateSink::new(&contract);
+    let mut aggregates = context.aggregates(&contract);
     let mut transaction = context.store.begin(&contract)?;
     // What an earlier judge saw in a line may be no reading now: all of its rows are the present one's.
     transaction.open_again(entry.id, entry.judge != Some(JUDGE))?;
     let mut raw = RawSink { transaction: transaction.as_mut() };
-    let Seen { tally, offences } =
+    let Passed { tally, devices, offences } =
         pass_over(context, &contract, entry, &open, 1.0, &mut [&mut raw, &mut aggregates, &mut quarantine])?;
-    transaction.write_aggregates(&aggregates.aggregates, &aggregates.devices)?;
+    write_aggregates(transaction.as_mut(), aggregates, &devices)?;
     let lies = Whereabouts { place: Place::Processed, name: entry.place_name.clone() };
     let progress = progress(entry, tally, &contract, &lies, &names.stem);
     for statement in rejection_statements(entry.id, &offences, true, context.store.dialect()) {

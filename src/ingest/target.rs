@@ -44,6 +44,9 @@ pub fn target_names(entry: &Entry, goal: Place) -> impl Iterator<Item = String> 
             names.push(format!("{folder}{}.{hash}{extension}", cut(stem, room)));
             names.push(format!("{folder}{own}{extension}"));
             names.push(format!("{folder}{own}.{}{extension}", entry.claim_no));
+            // Where another file has the name of its folder.
+            names.push(format!("{own}{extension}"));
+            names.push(format!("{own}.{}{extension}", entry.claim_no));
         }
     }
     names.into_iter()

@@ -1,31 +1,90 @@
-//! Readings → the file's aggregates.
+//! Readings → the file's aggregates, in bounded memory.
 
 use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use super::findings::Findings;
 use super::row_sink::Sink;
+use super::spill::{PARTS, Spill};
 use crate::error::Error;
 use crate::store::StoredAggregate;
 use iotpipe_core::aggregate::{Aggregates, Stats};
 use iotpipe_core::contract::Contract;
+use iotpipe_core::devices::DeviceNames;
 use iotpipe_core::parse::Header;
 use iotpipe_core::reading::Batch;
 
 /// Batches of which the first version may have merged a file's aggregates.
 const EARLIER_PARTS: i64 = 1000;
 
-/// Collects the aggregates of one pass, for the transaction that follows it.
+/// Collects the aggregates of one pass, for the transaction that follows it. While there is memory for another window,
+/// its figures are kept there; measurements of the windows behind wait on the disk, and are added up part by part. A
+/// window's measurements are added in the order of the lines either way, so its figures are the same to the bit.
 pub struct AggregateSink {
-    /// The figures so far.
-    pub aggregates: Aggregates,
-    /// Names of the devices in them.
-    pub devices: Vec<String>,
+    aggregates: Aggregates,
+    /// Where measurements wait.
+    folder: PathBuf,
+    spill: Option<Spill>,
+    depth: u32,
 }
 
 impl AggregateSink {
-    /// Of no readings yet.
-    pub fn new(contract: &Contract) -> Self {
-        Self { aggregates: Aggregates::new(contract), devices: Vec::new() }
+    /// Of no readings yet. Takes about `bytes` of memory, and beyond that what is free in `folder`.
+    pub fn new(contract: &Contract, folder: &Path, bytes: usize) -> Self {
+        let aggregates = Aggregates::new(contract).within(bytes);
+        Self { aggregates, folder: folder.to_owned(), spill: None, depth: 0 }
+    }
+
+    /// Gives `take` all figures, some windows at a time; at least once.
+    ///
+    /// # Errors
+    /// When what waits on the disk can't be read, and those of `take`.
+    pub fn each_part(self, take: &mut dyn FnMut(&Aggregates) -> Result<(), Error>) -> Result<(), Error> {
+        let Self { aggregates, folder, spill, depth } = self;
+        take(&aggregates)?;
+        let Some(spill) = spill else { return Ok(()) };
+        let empty = aggregates.emptied();
+        drop(aggregates);
+        for number in 0..PARTS {
+            let mut part = Self { aggregates: empty.emptied(), folder: folder.clone(), spill: None, depth: depth + 1 };
+            let add = |device, window, values: &[f64]| part.add(device, window, values);
+            spill.read::<io::Error>(number, add).map_err(Error::storage(&folder))?;
+            if !part.aggregates.is_empty() {
+                part.each_part(take)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, device: u32, window: i64, values: &[f64]) -> io::Result<()> {
+        let values = values.iter().map(|value| Some(*value).filter(|value| !value.is_nan()));
+        match self.aggregates.add_values(device, window, values.clone()) {
+            true => Ok(()),
+            false => self.spill()?.add(device, window, values),
+        }
+    }
+
+    fn spill(&mut self) -> io::Result<&mut Spill> {
+        let spill = match self.spill.take() {
+            Some(spill) => spill,
+            None => Spill::create(&self.folder, self.aggregates.width(), self.depth)?,
+        };
+        Ok(self.spill.insert(spill))
+    }
+
+    fn add_batch(&mut self, batch: &Batch) -> io::Result<()> {
+        let left = self.aggregates.add(batch);
+        if left.is_empty() {
+            return Ok(());
+        }
+        self.spill()?;
+        let (Some(spill), aggregates) = (&mut self.spill, &self.aggregates) else { return Ok(()) };
+        for reading in &left {
+            let values = aggregates.values_of(batch, reading);
+            spill.add(reading.device, aggregates.window_of(reading.ts), values)?;
+        }
+        Ok(())
     }
 }
 
@@ -34,10 +93,8 @@ impl Sink for AggregateSink {
         Ok(())
     }
 
-    fn write(&mut self, batch: &mut Batch, devices: &[String]) -> Result<(), Error> {
-        self.aggregates.add(batch);
-        self.devices.extend_from_slice(&devices[self.devices.len()..]);
-        Ok(())
+    fn write(&mut self, batch: &mut Batch, _devices: &DeviceNames) -> Result<(), Error> {
+        self.add_batch(batch).map_err(Error::storage(&self.folder))
     }
 
     fn finish(&mut self) -> Result<(), Error> {
@@ -45,30 +102,85 @@ impl Sink for AggregateSink {
     }
 }
 
-/// Says where `stored` is not what a second pass found: bit for bit, where the present program stored it; what an earlier
-/// one added up may differ in the last digits.
+/// Says where `stored` is not what a second pass `found`: bit for bit, where the present program stored it; what an
+/// earlier one added up may differ in the last digits.
+///
+/// # Errors
+/// When what was found can't be read.
 pub fn compare_aggregates(
-    found: &AggregateSink,
+    found: AggregateSink,
+    devices: &DeviceNames,
     stored: &[StoredAggregate],
     to_the_bit: bool,
     findings: &mut Findings,
-) {
+) -> Result<(), Error> {
     let is_same = |stored: &Stats, found: &Stats| match to_the_bit {
         true => stored.is_same_as(found),
         false => stored.is_close_to(found, EARLIER_PARTS),
     };
     let key = |row: &StoredAggregate| (row.device.clone(), row.sensor.clone(), row.window_start);
     let mut stored: HashMap<_, Stats> = stored.iter().map(|row| (key(row), row.stats)).collect();
-    for row in found.aggregates.rows() {
-        let device = found.devices.get(row.device as usize).cloned().unwrap_or_default();
-        let same = stored
-            .remove(&(device.clone(), row.sensor.to_owned(), row.window_start))
-            .is_some_and(|stats| is_same(&stats, &row.stats));
-        if !same {
-            findings.add(format!("the aggregate of {device} {} does not fit its rows", row.sensor));
+    found.each_part(&mut |part| {
+        for row in part.rows() {
+            let device = devices.get(row.device).unwrap_or_default();
+            let same = stored
+                .remove(&(device.to_owned(), row.sensor.to_owned(), row.window_start))
+                .is_some_and(|stats| is_same(&stats, &row.stats));
+            if !same {
+                findings.add(format!("the aggregate of {device} {} does not fit its rows", row.sensor));
+            }
         }
-    }
+        Ok(())
+    })?;
     for (device, sensor, _) in stored.into_keys() {
         findings.add(format!("there is an aggregate of {device} {sensor} for which the file has no rows"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use iotpipe_core::reading::{Cell, Position, Reading};
+    use proptest::prelude::*;
+
+    type Figures = (u32, i64, String, i64, u64, u64);
+
+    /// All figures, to the bit, of readings (device, hour, value) with so much memory.
+    fn figures(readings: &[(u32, i64, Option<f64>)], bytes: usize) -> Vec<Figures> {
+        let contract = "[[contract.sensor]]\nname='a'\nrequired=false\n[[contract.sensor]]\nname='b'";
+        let contract = Contract::from_toml(contract).unwrap();
+        let mut sink = AggregateSink::new(&contract, &std::env::temp_dir(), bytes);
+        for some in readings.chunks(7) {
+            let mut batch = Batch::default();
+            for (n, &(device, hour, value)) in some.iter().enumerate() {
+                batch.cells.extend([value.map_or(Cell::Null, Cell::Float), Cell::Float(hour as f64)]);
+                let position = Position { line: 2, start: 0, len: 0 };
+                batch.readings.push(Reading { device, ts: hour * 3_600_000_000 + 5, cells: 2 * n as u32, position });
+            }
+            sink.write(&mut batch, &DeviceNames::default()).unwrap();
+        }
+        let mut all = Vec::new();
+        let mut take = |part: &Aggregates| {
+            all.extend(part.rows().map(|row| {
+                let (mean, m2) = (row.stats.mean().unwrap().to_bits(), row.stats.m2().unwrap().to_bits());
+                (row.device, row.window_start, row.sensor.to_owned(), row.stats.count, mean, m2)
+            }));
+            Ok(())
+        };
+        sink.each_part(&mut take).unwrap();
+        all.sort();
+        all
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn figures_do_not_depend_on_the_memory(
+            readings in prop::collection::vec((0u32..40, -3i64..3, prop::option::of(-1e6f64..1e6)), 1..600),
+            bytes in 500usize..9_000,
+        ) {
+            prop_assert_eq!(figures(&readings, bytes), figures(&readings, usize::MAX));
+        }
     }
 }

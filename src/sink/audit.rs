@@ -9,6 +9,7 @@ use super::row_sink::Sink;
 use crate::error::Error;
 use crate::store::{Earlier, Snapshot, set_aside};
 use iotpipe_core::contract::Contract;
+use iotpipe_core::devices::DeviceNames;
 use iotpipe_core::parse::Header;
 use iotpipe_core::reading::{Batch, Cell, Reading};
 
@@ -135,13 +136,13 @@ impl Sink for AuditSink<'_> {
         Ok(())
     }
 
-    fn write(&mut self, batch: &mut Batch, devices: &[String]) -> Result<(), Error> {
+    fn write(&mut self, batch: &mut Batch, devices: &DeviceNames) -> Result<(), Error> {
         let mut found: HashMap<usize, Earlier> =
             self.snapshot.find(self.contract, batch, devices)?.into_iter().collect();
         let mut elsewhere = Vec::new();
         for index in 0..batch.readings.len() {
             let reading = batch.readings[index];
-            let device = devices.get(reading.device as usize).map_or("", String::as_str);
+            let device = devices.get(reading.device).unwrap_or_default();
             match found.remove(&index) {
                 Some(row) if row.file_id == self.file_id && row.line == reading.position.line as i64 => {
                     self.compare(&reading, device, &row, batch);

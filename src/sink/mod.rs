@@ -8,6 +8,7 @@ mod quarantine;
 mod quarantine_audit;
 mod raw;
 mod row_sink;
+mod spill;
 mod typed;
 
 pub use aggregates::{AggregateSink, compare_aggregates};

@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::failpoint;
 use crate::source::{durable_rename, unfinished_name};
 use crate::store::StoreError;
+use iotpipe_core::devices::DeviceNames;
 use iotpipe_core::offences::Offence;
 use iotpipe_core::parse::{FileEncoding, FileFormat, Header};
 use iotpipe_core::reading::{Batch, Rejection, Verdict};
@@ -180,7 +181,7 @@ impl Sink for QuarantineSink {
         Ok(())
     }
 
-    fn write(&mut self, batch: &mut Batch, _devices: &[String]) -> Result<(), Error> {
+    fn write(&mut self, batch: &mut Batch, _devices: &DeviceNames) -> Result<(), Error> {
         if let Some(earlier) = &mut self.earlier {
             earlier.see(batch).map_err(Error::storage(&self.names.rejected))?;
         }

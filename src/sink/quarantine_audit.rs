@@ -10,6 +10,8 @@ use super::line_comparison::{Compared, LineComparison};
 use super::quarantine::QuarantineNames;
 use super::row_sink::Sink;
 use crate::error::Error;
+use crate::source::open_file;
+use iotpipe_core::devices::DeviceNames;
 use iotpipe_core::parse::{FileEncoding, Header};
 use iotpipe_core::reading::{Batch, Reason, Rejection, Rule, Verdict};
 
@@ -138,7 +140,7 @@ impl Sink for QuarantineAudit {
         Ok(())
     }
 
-    fn write(&mut self, batch: &mut Batch, _devices: &[String]) -> Result<(), Error> {
+    fn write(&mut self, batch: &mut Batch, _devices: &DeviceNames) -> Result<(), Error> {
         for rejection in &batch.rejections {
             let row = batch.row(rejection.position);
             self.compare_rejected(row, rejection).map_err(Error::source(&self.names.rejected))?;
@@ -157,7 +159,7 @@ impl Sink for QuarantineAudit {
 }
 
 fn open(path: &Path) -> Result<Option<BufReader<File>>, Error> {
-    match File::open(path) {
+    match open_file(path) {
         Ok(file) => Ok(Some(BufReader::with_capacity(1 << 16, file))),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(Error::source(path)(e)),

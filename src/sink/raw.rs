@@ -4,6 +4,7 @@ use super::row_sink::Sink;
 use crate::error::Error;
 use crate::failpoint;
 use crate::store::LoadTransaction;
+use iotpipe_core::devices::DeviceNames;
 use iotpipe_core::parse::Header;
 use iotpipe_core::reading::Batch;
 
@@ -18,11 +19,11 @@ impl Sink for RawSink<'_> {
         Ok(())
     }
 
-    fn prepare(&mut self, batch: &Batch, devices: &[String]) -> Result<(), Error> {
+    fn prepare(&mut self, batch: &Batch, devices: &DeviceNames) -> Result<(), Error> {
         Ok(self.transaction.prepare(batch, devices)?)
     }
 
-    fn write(&mut self, batch: &mut Batch, devices: &[String]) -> Result<(), Error> {
+    fn write(&mut self, batch: &mut Batch, devices: &DeviceNames) -> Result<(), Error> {
         self.transaction.write(batch, devices)?;
         failpoint::reach("batch-written");
         Ok(())

@@ -1,6 +1,7 @@
 //! What every sink does with the rows of a pass: `begin`, then `prepare` and `write` for each batch, then `finish`.
 
 use crate::error::Error;
+use iotpipe_core::devices::DeviceNames;
 use iotpipe_core::parse::Header;
 use iotpipe_core::reading::Batch;
 
@@ -17,7 +18,7 @@ pub trait Sink {
     ///
     /// # Errors
     /// As for `write`.
-    fn prepare(&mut self, _batch: &Batch, _devices: &[String]) -> Result<(), Error> {
+    fn prepare(&mut self, _batch: &Batch, _devices: &DeviceNames) -> Result<(), Error> {
         Ok(())
     }
 
@@ -28,7 +29,7 @@ pub trait Sink {
     ///
     /// # Errors
     /// When the rows can't be kept; the pass ends and nothing of the file is committed.
-    fn write(&mut self, batch: &mut Batch, devices: &[String]) -> Result<(), Error>;
+    fn write(&mut self, batch: &mut Batch, devices: &DeviceNames) -> Result<(), Error>;
 
     /// All rows were written and the file is whole.
     ///

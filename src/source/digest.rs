@@ -1,11 +1,12 @@
 //! Hashes of contents.
 
-use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use sha2::{Digest, Sha256};
 
+use super::open::open_file;
 use super::stamp::Stamp;
 
 /// A content as it was at one moment.
@@ -27,7 +28,29 @@ pub fn hex(bytes: &[u8]) -> String {
 /// # Errors
 /// When it can't be read.
 pub fn sha256_of(path: &Path) -> io::Result<String> {
-    copy_hashed(&mut File::open(path)?, &mut io::sink(), u64::MAX)
+    copy_hashed(&mut open_file(path)?, &mut io::sink(), u64::MAX)
+}
+
+/// The same, given up when `stop` is set.
+///
+/// # Errors
+/// When it can't be read, or was not read to its end.
+pub fn sha256_unless_stopped(path: &Path, stop: &AtomicBool) -> io::Result<String> {
+    copy_hashed(&mut Stoppable { inner: open_file(path)?, stop }, &mut io::sink(), u64::MAX)
+}
+
+struct Stoppable<'s, R> {
+    inner: R,
+    stop: &'s AtomicBool,
+}
+
+impl<R: Read> Read for Stoppable<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.stop.load(Ordering::Relaxed) {
+            true => Err(io::Error::other("stopped on request")),
+            false => self.inner.read(buffer),
+        }
+    }
 }
 
 /// The sha256 (hex) of a file's first `bytes` bytes.
@@ -35,7 +58,7 @@ pub fn sha256_of(path: &Path) -> io::Result<String> {
 /// # Errors
 /// When it can't be read.
 pub fn sha256_of_first(path: &Path, bytes: u64) -> io::Result<String> {
-    copy_hashed(&mut File::open(path)?, &mut io::sink(), bytes)
+    copy_hashed(&mut open_file(path)?, &mut io::sink(), bytes)
 }
 
 /// Copies at most `bytes` bytes, and gives their sha256 (hex).

@@ -14,6 +14,7 @@ use super::dialect::Dialect;
 use super::error::{Cause, StoreError};
 use super::postgres::connection as postgres;
 use super::postgres::devices::ReservedIds;
+use super::postgres::settings::expect_usable;
 use super::session::Session;
 use super::sqlite::connection as sqlite;
 
@@ -53,6 +54,7 @@ impl Store {
             let (options, place) = postgres::parse(url)?;
             let name = postgres::session_name();
             let pool = runtime.block_on(postgres::connect(options.application_name(&name), &place, most))?;
+            runtime.block_on(expect_usable(&pool, &place))?;
             (SqlxPostgresConnector::from_sqlx_postgres_pool(pool), Backend::Postgres(name), place)
         } else {
             let file = sqlite::parse(url)?;
@@ -141,12 +143,6 @@ impl Store {
     /// Runs `task` beside everything else.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> tokio::task::JoinHandle<()> {
         self.runtime.spawn(task)
-    }
-
-    /// Does what must be done in the runtime's context.
-    pub(crate) fn in_runtime<T>(&self, work: impl FnOnce() -> T) -> T {
-        let _entered = self.runtime.enter();
-        work()
     }
 
     pub(super) fn wait<T, E: Into<Cause>>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, StoreError> {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use iotpipe_core::contract::Contract;
+use iotpipe_core::devices::DeviceNames;
 use iotpipe_core::reading::{Batch, Reason, Rejection, Rule, Verdict};
 
 /// The row that had the key first, and how the later one compares.
@@ -72,7 +73,7 @@ impl BecauseOf {
 pub(crate) fn set_aside(
     batch: &mut Batch,
     mut duplicates: Vec<(usize, Earlier)>,
-    devices: &[String],
+    devices: &DeviceNames,
     contract: &Contract,
 ) {
     if duplicates.is_empty() {
@@ -81,7 +82,7 @@ pub(crate) fn set_aside(
     duplicates.sort_unstable_by_key(|(index, _)| *index);
     for (index, earlier) in &duplicates {
         let reading = batch.readings[*index];
-        let device = devices.get(reading.device as usize).map_or("", String::as_str);
+        let device = devices.get(reading.device).unwrap_or_default();
         batch.rejections.push(Rejection {
             position: reading.position,
             reasons: vec![reason(earlier, device, contract)],

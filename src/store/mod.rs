@@ -9,6 +9,7 @@ mod dialect;
 mod duplicate;
 pub mod entity;
 mod error;
+mod limits;
 mod postgres;
 mod reaggregate;
 mod rejections;

@@ -9,7 +9,8 @@ use sea_orm::{
     SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 
-use super::error::Cause;
+use super::error::{Cause, plain};
+use super::limits;
 use super::session::Session;
 use super::window::{self, WindowPin};
 
@@ -44,9 +45,11 @@ pub(super) async fn migrate(
 }
 
 async fn change(db: &DatabaseTransaction, contract: &Contract, pin: WindowPin, embedded: bool) -> Result<(), Cause> {
-    Migrator::up(db, None).await?;
+    Migrator::up(db, None).await.map_err(not_ours)?;
     window::pin(db, contract.window_micros, pin, embedded).await?;
     let columns = columns(db, embedded).await?;
+    let missing = contract.sensors.iter().filter(|sensor| !columns.contains_key(&sensor.name)).count();
+    limits::expect_room(db, contract, missing, embedded).await?;
     for sensor in by_width(contract) {
         let wanted = column_type(sensor.kind, embedded);
         match columns.get(&sensor.name) {
@@ -67,7 +70,7 @@ async fn change(db: &DatabaseTransaction, contract: &Contract, pin: WindowPin, e
         }
     }
     let statements = readings_view(db, contract, embedded).await?;
-    db.execute_unprepared(&statements).await?;
+    db.execute_unprepared(&statements).await.map_err(not_ours)?;
     Ok(())
 }
 
@@ -94,6 +97,25 @@ fn widen(name: &str, wanted: &str, embedded: bool) -> String {
     format!("DROP VIEW IF EXISTS iot_readings; ALTER TABLE iot_raw_data {alter};")
 }
 
+/// What is in the way of the schema is somebody else's, or of another time: it never works as it stands.
+fn not_ours(error: DbErr) -> Cause {
+    let reason = plain(&error);
+    let is_there = ["already exists", "is not a view", "use DROP TABLE", "is not a table"];
+    if is_there.iter().any(|words| reason.contains(words)) {
+        return Cause::Schema(format!(
+            "something in the database has a name that iotpipe needs, and is not iotpipe's: {reason}; give iotpipe a \
+             database of its own, or a schema: postgres://…?options=-csearch_path%3Diotpipe"
+        ));
+    }
+    if reason.contains("is missing") {
+        return Cause::Schema(format!(
+            "the migrations in the database are another program's, or a newer iotpipe's: {reason}; use that one, or give \
+             this one a database or a schema of its own"
+        ));
+    }
+    Cause::Orm(error)
+}
+
 /// The widest first, so that PostgreSQL, which aligns numbers of 8 bytes, leaves no gaps between them: a smaller table
 /// is a faster one.
 fn by_width(contract: &Contract) -> Vec<&Sensor> {
@@ -114,13 +136,21 @@ pub(super) async fn is_current(
     embedded: bool,
 ) -> Result<bool, Cause> {
     let columns = columns(db, embedded).await?;
-    if columns.is_empty() || !are_migrations_applied(db).await? {
+    if columns.is_empty() || !has_migrations(db, embedded).await? || !are_migrations_applied(db).await? {
         return Ok(false);
     }
     let Some(pinned) = window::pinned(db).await? else { return Ok(false) };
     window::compare(pinned, contract.window_micros, pin)?;
     let fits = |s: &Sensor| columns.get(&s.name).is_some_and(|c| c.eq_ignore_ascii_case(column_type(s.kind, embedded)));
     Ok(contract.sensors.iter().all(fits))
+}
+
+async fn has_migrations(db: &Session, embedded: bool) -> Result<bool, DbErr> {
+    let query = match embedded {
+        false => "SELECT count(to_regclass('seaql_migrations'))",
+        true => "SELECT count(*) FROM sqlite_master WHERE name = 'seaql_migrations'",
+    };
+    Ok(window::number(db, query).await? == Some(1))
 }
 
 async fn are_migrations_applied(db: &Session) -> Result<bool, Cause> {

@@ -10,6 +10,7 @@ use super::error::StoreError;
 use super::rollup::{deviation, felt, merged};
 use iotpipe_core::aggregate::{Stats, TOLERANCE};
 use iotpipe_core::contract::Contract;
+use iotpipe_core::devices::DeviceNames;
 use iotpipe_core::reading::Batch;
 
 /// Reads what was stored. All answers are of the same moment.
@@ -22,7 +23,7 @@ pub trait Snapshot {
         &mut self,
         contract: &Contract,
         batch: &Batch,
-        devices: &[String],
+        devices: &DeviceNames,
     ) -> Result<Vec<(usize, Earlier)>, StoreError>;
 
     /// How each entry of the manifest stood: by identity, its state and the number of its latest claim.

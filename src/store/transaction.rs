@@ -5,6 +5,7 @@ use sea_orm::Statement;
 use super::error::StoreError;
 use super::rollup;
 use iotpipe_core::aggregate::Aggregates;
+use iotpipe_core::devices::DeviceNames;
 use iotpipe_core::reading::Batch;
 
 /// What the end of a file's part means for the totals.
@@ -45,7 +46,7 @@ pub trait LoadTransaction {
     ///
     /// # Errors
     /// As for `write`.
-    fn prepare(&mut self, _batch: &Batch, _devices: &[String]) -> Result<(), StoreError> {
+    fn prepare(&mut self, _batch: &Batch, _devices: &DeviceNames) -> Result<(), StoreError> {
         Ok(())
     }
 
@@ -54,13 +55,14 @@ pub trait LoadTransaction {
     ///
     /// # Errors
     /// When the database is away, full or busy.
-    fn write(&mut self, batch: &mut Batch, devices: &[String]) -> Result<(), StoreError>;
+    fn write(&mut self, batch: &mut Batch, devices: &DeviceNames) -> Result<(), StoreError>;
 
-    /// Replaces the open file's aggregates.
+    /// Writes some of the open file's aggregates, whose devices are all in `devices`. The first part takes the place of
+    /// those that are stored.
     ///
     /// # Errors
     /// As for `write`.
-    fn write_aggregates(&mut self, aggregates: &Aggregates, devices: &[String]) -> Result<(), StoreError>;
+    fn write_aggregates(&mut self, part: &Aggregates, is_first: bool, devices: &DeviceNames) -> Result<(), StoreError>;
 
     /// Writes how far the open file has come, and ends its part. `transition` is the manifest's statement, which changes
     /// one row.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::on_both_databases;
-use crate::support::{Db, HEADER, World, eventually, gzip, row, telemetry};
+use crate::support::{Db, HEADER, World, eventually, gzip, row, telemetry, zstd};
 
 on_both_databases!(
     a_folder_named_like_a_file,
@@ -20,6 +20,8 @@ on_both_databases!(
     a_file_that_vanishes,
     a_file_that_changes,
     files_under_way,
+    files_that_are_none_of_ours,
+    patterns_mind_no_case,
 );
 
 /// 2024-05-01T00:00:00Z.
@@ -222,6 +224,52 @@ fn a_file_that_changes(db: Db) {
     assert_eq!(world.lines("SELECT DISTINCT device FROM iot_readings"), ["pump-9"]);
     assert_eq!(world.read("processed/a.csv"), changed.as_bytes());
     assert_eq!(world.lines("SELECT state FROM manifest WHERE rows_loaded > 0"), ["loaded"]);
+}
+
+/// What lies beside source files, by the default pattern.
+fn files_that_are_none_of_ours(db: Db) {
+    let world = World::new(db);
+    let content = telemetry("pump-1", START, 5);
+    let others = [
+        "a.csv.bak",
+        "a.csv.crdownload",
+        "a.csv.filepart",
+        "a.csv.gz.md5",
+        "a.csv.md5",
+        "a.csv.sha256",
+        "a.csv.swp",
+        "a.csv.zip",
+        "a.csv_old",
+        "csv",
+    ];
+    others.iter().for_each(|name| world.file(name, &content));
+    let outcome = world.ok(&["run", "--output", "json"]);
+    assert_eq!((outcome.count("files"), outcome.count("failed"), world.stored()), (0, 0, 0));
+    assert_eq!(world.files("data"), others);
+    world.file("A.CSV", &content);
+    world.file("x/b.Csv.GZ", gzip(telemetry("pump-2", START, 5)));
+    world.file("c.csv.ZST", zstd(telemetry("pump-3", START, 5)));
+    world.ok(&["run"]);
+    assert_eq!((world.stored(), world.files("data").len()), (15, others.len()));
+}
+
+fn patterns_mind_no_case(db: Db) {
+    let world = World::new(db);
+    let names = ["in/a.csv", "IN/B.CSV", "in/deep/c.csv", "d.csv", "Messung_Ä1.DAT"];
+    names.iter().enumerate().for_each(|(n, name)| world.file(name, telemetry(&format!("pump-{n}"), START, 5)));
+    let source = |pattern: &str| {
+        std::fs::write(world.path("iotpipe.toml"), format!("[source]\nsettle = '0s'\npattern = {pattern}\n")).unwrap();
+    };
+    source("'In/*.csv'");
+    world.ok(&["run"]);
+    assert_eq!(world.files("processed"), ["IN/B.CSV", "in/a.csv"]);
+    source("['**/messung_ä*.dat', 'd.csv']");
+    world.ok(&["run"]);
+    assert_eq!(world.files("data"), ["in/deep/c.csv"]);
+    for (pattern, word) in [("[]", "names no file"), ("['**/*.csv', '']", "names no file"), ("'a***b'", "a***b")] {
+        source(pattern);
+        world.iotpipe(&["run"]).expect_code(2).expect_stderr(&["source.pattern", word]);
+    }
 }
 
 fn files_under_way(db: Db) {

@@ -42,6 +42,15 @@ fn values_that_make_no_sense_are_named() {
         ("[[contract.sensor]]\nname = \"ts\"\n", "ts"),
         ("[[contract.sensor]]\nname = \"t\"\ntype = \"decimal\"\n", "decimal"),
         ("[[contract.sensor]]\nname = \"t\"\nmin = 2.0\nmax = 1.0\n", "min"),
+        ("[[contract.sensor]]\nname = \"t\"\nmin = nan\n", "finite"),
+        ("[[contract.sensor]]\nname = \"t\"\nmax = -inf\n", "finite"),
+        ("[contract]\ndevice = { value = \"a\\u0000b\" }\n", "printable"),
+        ("[contract]\ndevice = { value = \"a\\u001b[31m\" }\n", "printable"),
+        ("[aggregate]\nwindow = \"290000y\"\n", "window"),
+        ("[aggregate]\nwindow = \"10ns\"\n", "window"),
+        ("[paths]\ndata = \"\"\n", "paths.data"),
+        ("[paths]\nlogs = \"\"\n", "paths.logs"),
+        ("[paths]\nquarantine = \"a\\u0000\"\n", "paths.quarantine"),
         ("[contract\n", "line 4"),
     ] {
         run_with(toml).expect_code(2).expect_stderr(&["iotpipe.toml", words]);
@@ -61,8 +70,16 @@ fn the_built_in_contract_needs_no_file() {
 #[test]
 fn usage_errors_end_with_2() {
     let world = World::new(Db::Sqlite);
-    for args in [&["lod"][..], &["run", "--colour"], &["loop", "--interval", "often"], &["run", "--output", "xml"], &[]]
-    {
+    for args in [
+        &["lod"][..],
+        &["run", "--colour"],
+        &["loop", "--interval", "often"],
+        &["loop", "--interval", "0s"],
+        &["loop", "--interval", "1ms"],
+        &["reaggregate", "--window", "290000y"],
+        &["run", "--output", "xml"],
+        &[],
+    ] {
         assert_eq!(world.iotpipe(args).code, 2, "{args:?}");
     }
     world
@@ -86,6 +103,46 @@ fn a_database_that_is_away_is_named_without_its_password() {
         assert!(!text.contains("s3cret"), "logs/{log}: {text}");
     }
     assert_eq!(world.files("data"), ["a.csv"]);
+}
+
+/// Names that a database has in every table, and those of the program's own columns, on either database.
+#[test]
+fn names_that_are_taken_are_told() {
+    let own = ["device_id", "ts", "file_id", "line_number", "device", "file"];
+    for name in ["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"].iter().chain(&own) {
+        let outcome = run_with(&format!("[[contract.sensor]]\nname = \"{name}\"\n"));
+        outcome.expect_code(2).expect_stderr(&["iotpipe.toml", &format!("\"{name}\""), "choose another"]);
+    }
+}
+
+/// An empty variable is one that is not set: the file's database, or the default, is meant.
+#[test]
+fn an_empty_database_url_is_none() {
+    let world = World::new(Db::Sqlite);
+    world.file("a.csv", telemetry("pump-1", 1_714_521_600, 5));
+    let mut run = world.command(&["run"]);
+    Outcome::of(&["run"], {
+        run.env("DATABASE_URL", "");
+        run
+    })
+    .expect_code(0);
+    assert_eq!(world.stored(), 5);
+    world.config("[database]\nurl = \"sqlite://other.db\"\n");
+    let mut status = world.command(&["status"]);
+    let outcome = Outcome::of(&["status"], {
+        status.env("DATABASE_URL", "");
+        status
+    })
+    .expect_code(0);
+    assert!(outcome.stdout.contains("other.db"), "{}", outcome.stdout);
+    world.config("[database]\nurl = \"\"\n");
+    let mut status = world.command(&["status"]);
+    Outcome::of(&["status"], {
+        status.env_remove("DATABASE_URL");
+        status
+    })
+    .expect_code(2)
+    .expect_stderr(&["sqlite://"]);
 }
 
 #[test]

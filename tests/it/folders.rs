@@ -12,6 +12,10 @@ on_both_databases!(
     two_folders_behind_one_database_stay_apart,
     a_folder_of_another_is_refused_until_it_is_adopted,
     a_lost_marker_is_written_anew,
+    folders_are_made_by_commands_that_need_them,
+    logs_that_can_not_be_written_cost_the_logs_alone,
+    an_archived_file_stands_where_a_folder_is_wanted,
+    an_archived_file_stands_where_a_folder_is_wanted_on_another_file_system,
     a_mount_between_folders_of_one_file_system,
 );
 
@@ -148,6 +152,69 @@ fn a_lost_marker_is_written_anew(db: Db) {
     // All three at once, as where somebody tidied up: what was loaded is still theirs.
     ["data", "processed", "quarantine"].iter().for_each(|f| fs::remove_file(world.path(f).join(".iotpipe")).unwrap());
     assert_eq!(world.ok(&["verify", "--output", "json"]).count("files"), 1);
+}
+
+fn folders_are_made_by_commands_that_need_them(db: Db) {
+    let world = World::new(db);
+    fs::remove_dir(world.path("data")).unwrap();
+    let made = || {
+        let folders = ["data", "processed", "quarantine", "logs"];
+        folders.into_iter().filter(|folder| world.path(folder).exists()).collect::<Vec<_>>()
+    };
+    for args in [&["migrate"][..], &["status"], &["init", "--force"], &["generate", "--out", "elsewhere"]] {
+        world.ok(args);
+        assert_eq!(made(), [""; 0], "{args:?}");
+    }
+    world.config("");
+    world.ok(&["reaggregate"]);
+    assert_eq!(made(), [""; 0]);
+    world.ok(&["run"]);
+    assert_eq!(made(), ["data", "processed", "quarantine", "logs"]);
+}
+
+/// Full, closed to this user, or no folder at all.
+fn logs_that_can_not_be_written_cost_the_logs_alone(db: Db) {
+    let world = World::new(db);
+    fs::create_dir(world.path("closed")).unwrap();
+    set_mode(&world, "closed", 0o555);
+    fs::write(world.path("file"), "").unwrap();
+    for (n, logs) in ["closed", "closed/deeper", "file", "file/below", "iotpipe.toml"].into_iter().enumerate() {
+        world.config(&format!("[paths]\nlogs = '{logs}'\n"));
+        world.file("a.csv", telemetry(&format!("pump-{n}"), START, 5));
+        let outcome = as_nobody(&world, &["run"]).expect_code(0).expect_stderr(&["no log is kept in", logs]);
+        assert!(!outcome.stderr.contains("rror:") && !outcome.stderr.contains("Error"), "{}", outcome.stderr);
+        assert_eq!(world.stored(), 5 * (n as i64 + 1));
+    }
+}
+
+/// `x.csv` is archived, and then a folder of that name brings files, and the other way round.
+fn an_archived_file_stands_where_a_folder_is_wanted(db: Db) {
+    files_and_folders_of_one_name(&World::new(db));
+}
+
+fn an_archived_file_stands_where_a_folder_is_wanted_on_another_file_system(db: Db) {
+    let world = World::new(db);
+    let _elsewhere = world.elsewhere("processed");
+    files_and_folders_of_one_name(&world);
+}
+
+fn files_and_folders_of_one_name(world: &World) {
+    let mut rows = 0;
+    let mut deliver = |name: &str| {
+        rows += 5;
+        world.file(name, telemetry(&format!("pump-{rows}"), START, 5));
+        world.ok(&["run"]);
+        assert_eq!((world.stored(), world.files("data")), (rows, vec![]), "{name}");
+        fs::read_dir(world.path("data")).unwrap().map(Result::unwrap).filter(|e| e.path().is_dir()).for_each(|e| {
+            fs::remove_dir_all(e.path()).unwrap();
+        });
+    };
+    for name in ["x.csv", "x.csv/y.csv", "x.csv/y.csv", "x.csv/z/y.csv", "u.csv/v.csv", "u.csv", "u.csv", "x.csv"] {
+        deliver(name);
+    }
+    assert_eq!(world.files("processed").len(), 8);
+    assert_eq!(world.number("SELECT count(*) FROM manifest WHERE state = 'loaded' AND place = 'processed'"), 8);
+    world.ok(&["verify"]);
 }
 
 fn as_nobody(world: &World, args: &[&str]) -> Outcome {

@@ -25,19 +25,8 @@ const MAX_RESIDENT: i64 = 64 << 10;
 
 /// Runs the program; fails when it took more than 64 MiB of memory at any time.
 fn run_in_bounds(world: &World) {
-    let mut child = world.command(&["run", "--workers", "1"]).spawn().unwrap();
-    let mut peak = 0;
-    let status = loop {
-        // The high-water mark: whatever happened between two looks is in it.
-        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
-        let mark = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        peak = peak.max(mark.map_or(0, |m| m.trim().trim_end_matches(" kB").parse::<i64>().unwrap()));
-        if let Some(status) = child.try_wait().unwrap() {
-            break status;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(2));
-    };
-    assert!(status.success(), "{status}");
+    let (outcome, peak) = world.run_with_peak(&["run", "--workers", "1"]);
+    outcome.expect_code(0);
     assert!(peak > 0 && peak <= MAX_RESIDENT, "{peak} KiB");
 }
 

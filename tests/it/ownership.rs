@@ -26,6 +26,7 @@ on_both_databases!(
     a_slow_pass_leaves_the_quarantine_of_who_loaded,
     a_link_in_the_place_of_a_file,
     a_pipe_in_the_place_of_a_file,
+    a_pipe_in_the_place_of_a_file_that_was_listed,
 );
 
 /// 2024-05-01T00:00:00Z.
@@ -302,6 +303,25 @@ fn a_pipe_in_the_place_of_a_file(db: Db) {
     assert!(Command::new("mkfifo").arg(world.path("data/a.csv")).status().unwrap().success());
     world.ok(&["load"]);
     assert_eq!((world.stored(), world.files("data")), (5, vec!["a.csv".to_owned()]));
+}
+
+/// It comes between the listing and the look at its bytes.
+fn a_pipe_in_the_place_of_a_file_that_was_listed(db: Db) {
+    let world = World::new(db);
+    world.file("a.csv", telemetry("pump-1", START, 5));
+    world.file("b.csv", telemetry("pump-2", START, 5));
+    for command in ["scan", "run"] {
+        let stopped = world.stopped_at(&[command], "listed");
+        fs::rename(world.path("data/a.csv"), world.path("aside.csv")).unwrap();
+        assert!(Command::new("mkfifo").arg(world.path("data/a.csv")).status().unwrap().success());
+        stopped.go_on().expect_code(1).expect_stderr(&["a.csv", "no file"]);
+        assert_eq!(world.lines("SELECT source FROM manifest"), ["b.csv"]);
+        // As it lies there from the start.
+        world.iotpipe(&[command]).expect_code(1).expect_stderr(&["a.csv", "neither a file nor a folder"]);
+        fs::rename(world.path("aside.csv"), world.path("data/a.csv")).unwrap();
+    }
+    world.ok(&["run"]);
+    assert_eq!((world.stored(), world.files("data").len()), (10, 0));
 }
 
 /// A power cut right after the file left `data/`: every folder that was made for it is still there.

@@ -3,6 +3,7 @@
 pub mod assertions;
 mod csv;
 mod installed;
+mod memory;
 mod mounted;
 mod namespaces;
 mod proxy;
@@ -122,8 +123,9 @@ impl World {
     pub fn as_nobody(&self, args: &[&str]) -> Command {
         let program = self.path("program");
         if !program.exists() {
-            // Where the program was built, that user may have no way to.
-            std::fs::copy(env!("CARGO_BIN_EXE_iotpipe"), &program).unwrap();
+            // Where the program was built, that user may have no way to. A copy is busy while another test starts its own.
+            let built = env!("CARGO_BIN_EXE_iotpipe");
+            std::fs::hard_link(built, &program).or_else(|_| std::fs::copy(built, &program).map(drop)).unwrap();
         }
         for path in [self.path(""), self.path("data"), self.path("iotpipe.toml"), program.clone()] {
             std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();

@@ -54,6 +54,7 @@ fn history(db: Db, seed: u64) -> u64 {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let world = World::new(db);
     world.config(CONTRACTS[0]);
+    world.ok(&["migrate"]);
     let mut delivered: Vec<String> = Vec::new();
     let (mut looks, mut done) = (0, Vec::new());
     for n in 0..random.random_range(5..14) {
@@ -73,13 +74,13 @@ fn history(db: Db, seed: u64) -> u64 {
     let outcome = world.iotpipe(&["verify"]);
     let text = format!("seed {seed}, {db:?}, after {done:?}\n{}{}", outcome.stdout, outcome.stderr);
     // A correction that was typed and not sent waits for somebody.
-    let waits = outcome.stdout.contains("a correction?") || outcome.stdout.contains("there is nothing to prove");
+    let waits = outcome.stdout.contains("a correction?") || outcome.stderr.contains("there is nothing to prove");
     assert!(outcome.code == 0 || outcome.code == 3 && waits, "exit {}: {text}", outcome.code);
     looks + 1
 }
 
 fn step(world: &World, random: &mut ChaCha8Rng, n: usize, delivered: &mut Vec<String>) -> String {
-    match random.random_range(0..12) {
+    match random.random_range(0..13) {
         0..=3 => {
             let again = delivered.choose(random).cloned().filter(|_| random.random_bool(0.3));
             let content = again.unwrap_or_else(|| rows(random));
@@ -123,6 +124,16 @@ fn step(world: &World, random: &mut ChaCha8Rng, n: usize, delivered: &mut Vec<St
             let contract = CONTRACTS.choose(random).unwrap();
             world.config(contract);
             format!("{contract:?}")
+        }
+        10 => {
+            world.file(format!("{n}.csv"), rows(random));
+            let running = world.start(&["run"]);
+            std::thread::sleep(Duration::from_millis(random.random_range(0..60)));
+            let beside = world.iotpipe(&["verify"]);
+            assert!([0, 3].contains(&beside.code), "beside a run: {}\n{}", beside.stdout, beside.stderr);
+            let mut running = running;
+            running.child.wait().unwrap();
+            format!("deliver {n}.csv, run beside verify")
         }
         9 => {
             world.ok(&["retry"]);

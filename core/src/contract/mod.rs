@@ -10,7 +10,8 @@ mod resolve;
 mod timestamp;
 
 pub use model::{
-    ColumnName, Contract, CsvFormat, Delimiter, DeviceRule, ExtraColumns, Sensor, SensorType, TimestampRule,
+    ColumnName, Contract, CsvFormat, Delimiter, DeviceRule, ExtraColumns, LONGEST_WINDOW, MAX_DEVICE_BYTES, Sensor,
+    SensorType, TimestampRule,
 };
 pub use null_values::NullValues;
 pub use number::{Decimal, NumberStyle, Suffix, parse_float, parse_integer};

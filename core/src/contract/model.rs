@@ -1,11 +1,18 @@
 //! The declared shape of a reading, as values that another engine could be given.
 
+use std::time::Duration;
+
 use encoding_rs::Encoding;
 use regex::Regex;
 
 use super::null_values::NullValues;
 use super::number::{Decimal, NumberStyle};
 use super::timestamp::TimestampFormat;
+
+/// Longest device name, in bytes: what every database can index.
+pub const MAX_DEVICE_BYTES: usize = 255;
+/// Longest aggregation window: that of a reading in the year 1 begins at a time that every database can store.
+pub const LONGEST_WINDOW: Duration = Duration::from_secs(1000 * 366 * 86_400);
 
 /// What a reading must look like, and how the CSV around it is written.
 #[derive(Debug, Clone)]

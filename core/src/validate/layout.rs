@@ -3,13 +3,10 @@
 use regex::Regex;
 
 use super::advice;
-use crate::contract::{ColumnName, Contract, DeviceRule, ExtraColumns};
+use crate::contract::{ColumnName, Contract, DeviceRule, ExtraColumns, MAX_DEVICE_BYTES};
 use crate::offences::Offences;
 use crate::printable::printable;
 use crate::reading::Rule;
-
-/// Longest device name, in bytes: what every database can index.
-pub const MAX_DEVICE_BYTES: usize = 255;
 
 /// Why a whole file is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,16 +5,13 @@ mod layout;
 mod odd_rows;
 mod value;
 
-use std::collections::HashMap;
-
-use foldhash::fast::RandomState;
-
-use crate::contract::{Contract, TimestampParser};
+use crate::contract::{Contract, MAX_DEVICE_BYTES, TimestampParser};
+use crate::devices::DeviceIndex;
 use crate::parse::{Problem, RawRow, no_object};
 use crate::printable::excerpt;
 use crate::reading::{Batch, Position, Reading, Reason, Rejection, Rule, Verdict};
 use layout::DeviceAt;
-pub use layout::{FileRejection, Layout, MAX_DEVICE_BYTES};
+pub use layout::{FileRejection, Layout};
 use odd_rows::{OddRow, Surroundings};
 use value::{no_text, value};
 
@@ -35,7 +32,7 @@ pub struct Validator<'a> {
     timestamps: TimestampParser<'a>,
     joined: Vec<u8>,
     /// Devices that have a reading; their names are known to be good.
-    devices: HashMap<Box<[u8]>, u32, RandomState>,
+    devices: DeviceIndex,
 }
 
 impl<'a> Validator<'a> {
@@ -48,7 +45,7 @@ impl<'a> Validator<'a> {
             latest: discovered_at.saturating_add(contract.max_future_micros),
             timestamps: TimestampParser::new(&contract.timestamp.formats, contract.csv.numbers.decimal),
             joined: Vec::new(),
-            devices: HashMap::default(),
+            devices: DeviceIndex::default(),
         }
     }
 
@@ -89,7 +86,7 @@ impl<'a> Validator<'a> {
             contract: self.contract,
             layout: &self.layout,
             path: &self.path,
-            header_fits: !self.devices.is_empty(),
+            header_fits: !self.devices.names().is_empty(),
         };
         match surroundings.odd_row(row) {
             Some(OddRow::Blank) => {
@@ -209,7 +206,7 @@ impl<'a> Validator<'a> {
     fn device<'r>(&self, row: &RawRow<'r>, reasons: &mut Vec<Reason>) -> Option<DeviceName<'r>> {
         let DeviceAt::Field(at) = self.layout.device else { return Some(DeviceName::Fixed) };
         let field = row.fields.get(at).trim_ascii();
-        if let Some(&index) = self.devices.get(field) {
+        if let Some(index) = self.devices.find(field) {
             return Some(DeviceName::Known(index));
         }
         let problem = if self.contract.csv.null_values.contains(field) || field.is_empty() {
@@ -234,13 +231,12 @@ impl<'a> Validator<'a> {
             (DeviceName::Fixed, DeviceAt::Fixed(name)) => name.as_bytes(),
             (DeviceName::Fixed, DeviceAt::Field(_)) => b"",
         };
-        if let Some(&index) = self.devices.get(name) {
+        if let Some(index) = self.devices.find(name) {
             return index;
         }
-        let index = self.devices.len() as u32;
-        self.devices.insert(name.into(), index);
-        batch.new_devices.push(String::from_utf8_lossy(name).into_owned());
-        index
+        let name = String::from_utf8_lossy(name);
+        batch.new_devices.push(&name);
+        self.devices.add(&name)
     }
 }
 

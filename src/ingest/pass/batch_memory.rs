@@ -47,9 +47,14 @@ impl BatchMemory {
         self.passes.store(passes.max(1), Ordering::Relaxed);
     }
 
+    /// How many are at work at once.
+    pub fn passes(&self) -> usize {
+        self.passes.load(Ordering::Relaxed)
+    }
+
     /// For one pass.
     pub(super) fn share(&self) -> Share<'_> {
-        let passes = self.passes.load(Ordering::Relaxed);
+        let passes = self.passes();
         let most = (self.bytes.saturating_sub((passes - 1) * BESIDES) / passes).max(LEAST);
         let wanted = AtomicUsize::new(FIRST.min(most));
         Share { memory: self, passes, least: most, most: AtomicUsize::new(most), wanted, clean: AtomicUsize::new(0) }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use iotpipe_core::contract::Contract;
+use iotpipe_core::devices::DeviceNames;
 use iotpipe_core::offences::Offences;
 use iotpipe_core::parse::{FileFormat, Header, Problem, RowReader};
 use iotpipe_core::reading::{Batch, Rule, Tally};
@@ -43,6 +44,19 @@ pub struct PassInput<'a> {
     pub stop: &'a AtomicBool,
 }
 
+/// What a pass saw.
+#[derive(Debug, Default)]
+pub struct Passed {
+    /// Its rows.
+    pub tally: Tally,
+    /// The devices of its readings, as [`Reading::device`] counts them.
+    ///
+    /// [`Reading::device`]: iotpipe_core::reading::Reading::device
+    pub devices: DeviceNames,
+    /// What was set aside.
+    pub offences: Offences,
+}
+
 enum Message {
     Header(Box<Header>),
     Batch(Batch),
@@ -53,7 +67,7 @@ enum Message {
 /// # Errors
 /// [`Error::Refused`] when the file as a whole breaks the contract, [`Error::Changed`] when its bytes are not those that
 /// were discovered, and whatever a sink says. The sinks are finished only when all is well.
-pub fn run_pass(input: PassInput<'_>, contract: &Contract, sinks: &mut [&mut dyn Sink]) -> Result<Seen, Error> {
+pub fn run_pass(input: PassInput<'_>, contract: &Contract, sinks: &mut [&mut dyn Sink]) -> Result<Passed, Error> {
     let (expected, max_rejected_ratio) = (input.expected_sha256.to_owned(), input.max_rejected_ratio);
     let (share, path) = (input.memory.share(), input.path);
     let opened = open(input, contract)?;
@@ -64,25 +78,25 @@ pub fn run_pass(input: PassInput<'_>, contract: &Contract, sinks: &mut [&mut dyn
     } else {
         pass_side_by_side(opened, dispatch, &share)
     };
-    let Seen { tally, offences } = written?;
+    let passed = written?;
     let judged = match sha256 {
         Ok(sha256) if sha256 != expected => Err(Error::Changed),
-        Ok(_) => refuse_when_too_many(max_rejected_ratio, &tally),
+        Ok(_) => refuse_when_too_many(max_rejected_ratio, &passed.tally),
         Err(reading) => Err(reading),
     };
     if let Err(error) = judged {
-        return Err(explain(error, contract, offences, &tally));
+        return Err(explain(error, contract, passed.offences, &passed.tally));
     }
     for sink in sinks.iter_mut() {
         sink.finish()?;
     }
-    Ok(Seen { tally, offences })
+    Ok(passed)
 }
 
 /// What the sinks made of the rows, and the hash of the bytes.
-type Passed = (Result<Seen, Error>, Result<String, Error>);
+type Ended = (Result<Passed, Error>, Result<String, Error>);
 
-fn pass_at_once(opened: OpenedFile<'_>, mut dispatch: Dispatch<'_, '_>, share: &Share<'_>) -> Passed {
+fn pass_at_once(opened: OpenedFile<'_>, mut dispatch: Dispatch<'_, '_>, share: &Share<'_>) -> Ended {
     let mut failure = None;
     let mut send = |message| match dispatch.take(message) {
         Ok(()) => true,
@@ -95,12 +109,12 @@ fn pass_at_once(opened: OpenedFile<'_>, mut dispatch: Dispatch<'_, '_>, share: &
     let sha256 = judging.finish(ReadAhead::Here(Box::new(rows)), &mut send, share);
     match (failure, &sha256) {
         (Some(sink), _) => (Err(sink), sha256),
-        (None, Err(_)) => (Ok(dispatch.seen), sha256),
+        (None, Err(_)) => (Ok(dispatch.passed), sha256),
         (None, Ok(_)) => (dispatch.end(), sha256),
     }
 }
 
-fn pass_side_by_side(opened: OpenedFile<'_>, mut dispatch: Dispatch<'_, '_>, share: &Share<'_>) -> Passed {
+fn pass_side_by_side(opened: OpenedFile<'_>, mut dispatch: Dispatch<'_, '_>, share: &Share<'_>) -> Ended {
     let (sender, receiver) = sync_channel(BATCHES_UNDER_WAY);
     std::thread::scope(|scope| {
         let reader = scope.spawn(move || {
@@ -115,28 +129,18 @@ fn pass_side_by_side(opened: OpenedFile<'_>, mut dispatch: Dispatch<'_, '_>, sha
     })
 }
 
-/// What came by on its way to the sinks.
-#[derive(Debug, Default)]
-pub struct Seen {
-    /// How many rows, and where they went.
-    pub tally: Tally,
-    /// What was set aside.
-    pub offences: Offences,
-}
-
 /// Hands each batch to the sinks, one batch late: while the database works on one, the next is prepared.
 struct Dispatch<'a, 's> {
     sinks: &'a mut [&'s mut dyn Sink],
     share: &'a Share<'a>,
-    devices: Vec<String>,
     prepared: Option<Batch>,
-    seen: Seen,
+    passed: Passed,
     path: &'a str,
 }
 
 impl<'a, 's> Dispatch<'a, 's> {
     fn to(sinks: &'a mut [&'s mut dyn Sink], share: &'a Share<'a>, path: &'a str) -> Self {
-        Dispatch { sinks, share, devices: Vec::new(), prepared: None, seen: Seen::default(), path }
+        Dispatch { sinks, share, prepared: None, passed: Passed::default(), path }
     }
 
     /// The messages end with their sender; so do they with the first that a sink fails on.
@@ -149,27 +153,28 @@ impl<'a, 's> Dispatch<'a, 's> {
             Message::Header(header) => self.sinks.iter_mut().try_for_each(|sink| sink.begin(&header)),
             Message::Batch(mut batch) => {
                 batch.remarks.drain(..).for_each(|remark| tracing::warn!(file = self.path, "{remark}"));
-                self.devices.append(&mut batch.new_devices);
-                self.sinks.iter_mut().try_for_each(|sink| sink.prepare(&batch, &self.devices))?;
+                self.passed.devices.append(&batch.new_devices);
+                batch.new_devices.clear();
+                self.sinks.iter_mut().try_for_each(|sink| sink.prepare(&batch, &self.passed.devices))?;
                 self.prepared.replace(batch).map_or(Ok(()), |earlier| self.write(earlier))
             }
         }
     }
 
-    fn end(mut self) -> Result<Seen, Error> {
+    fn end(mut self) -> Result<Passed, Error> {
         if let Some(last) = self.prepared.take() {
             self.write(last)?;
         }
-        Ok(self.seen)
+        Ok(self.passed)
     }
 
     fn write(&mut self, mut batch: Batch) -> Result<(), Error> {
         for sink in self.sinks.iter_mut() {
-            sink.write(&mut batch, &self.devices)?;
+            sink.write(&mut batch, &self.passed.devices)?;
         }
-        self.seen.tally.count(&batch);
-        self.seen.offences.add(&batch);
-        self.share.learn(&batch, self.devices.len());
+        self.passed.tally.count(&batch);
+        self.passed.offences.add(&batch);
+        self.share.learn(&batch, self.passed.devices.len());
         self.share.give_back(batch);
         Ok(())
     }

@@ -225,19 +225,21 @@ fn vanished(context: &Context<'_>, entry: &Entry, mut receipt: Receipt) -> Resul
     Ok(Some(receipt))
 }
 
-/// The archive keeps the name with which it came: an entry of another name has another's file, or another's name.
+/// Where it is put away it keeps the name with which it came: an entry of another name has another's file, or another's
+/// name.
 fn expect_own_name(entry: &Entry, receipt: &mut Receipt) {
-    let is_archived = entry.lies() == Place::Processed && entry.current().goal() == Some(Place::Processed);
-    let Some(name) = entry.place_name.as_ref().filter(|_| is_archived && entry.file_name().len() < SHORT) else {
+    let place = entry.lies();
+    let is_put_away = matches!(place, Place::Processed | Place::Quarantine) && entry.current().goal() == Some(place);
+    let Some(name) = entry.place_name.as_ref().filter(|_| is_put_away && entry.file_name().len() < SHORT) else {
         return;
     };
-    let own: Vec<String> = target_names(entry, Place::Processed).collect();
+    let own: Vec<String> = target_names(entry, place).collect();
     let (last, others) = own.split_last().map_or(("", own.as_slice()), |(last, others)| (last.as_str(), others));
     // The last choice has a claim's number in it.
     let begin = last.split(&format!("-{}.", entry.id)).next().unwrap_or_default();
     let is_own = others.contains(name) || begin.len() < last.len() && name.starts_with(begin);
     if !is_own {
-        receipt.differences.push(format!("it is archived as {name:?}, which is no name of its own"));
+        receipt.differences.push(format!("it was put away as {name:?}, which is no name of its own"));
     }
 }
 

@@ -1,6 +1,5 @@
 //! A second pass over a loaded file, under the contract that judged it, compared with what the first one left.
 
-use std::fs::File;
 use std::path::PathBuf;
 
 use iotpipe_core::contract::Contract;
@@ -10,10 +9,10 @@ use iotpipe_core::validate::JUDGE;
 use super::receipt::{Compared, Receipt};
 use crate::error::Error;
 use crate::ingest::Context;
-use crate::ingest::pass::{PassInput, Seen, run_pass};
+use crate::ingest::pass::{PassInput, Passed, run_pass};
 use crate::manifest::{self, Entry, State};
-use crate::sink::{AggregateSink, AuditSink, Findings, QuarantineAudit, RejectedRows, compare_aggregates};
-use crate::source::sha256_of;
+use crate::sink::{AuditSink, Findings, QuarantineAudit, RejectedRows, compare_aggregates};
+use crate::source::{open_file, sha256_of};
 use crate::store::Snapshot;
 
 /// Compares the rows of `entry`, whose file lies at `path`. What an earlier judge would see otherwise is no difference.
@@ -64,11 +63,11 @@ fn second_pass(
     let is_of_this_judge = entry.judge == Some(JUDGE);
     let stored_aggregates = snapshot.aggregates_of(entry.id)?;
     let mut quarantine = QuarantineAudit::new(context.quarantine_names(entry))?;
-    let mut aggregates = AggregateSink::new(contract);
+    let mut aggregates = context.aggregates(contract);
     let mut audit = AuditSink::new(snapshot, contract, entry.id);
     let bar = context.printer.progress(&entry.source, entry.size as u64);
     let input = PassInput {
-        reader: Box::new(bar.wrap_read(File::open(&path).map_err(Error::source(&path))?)),
+        reader: Box::new(bar.wrap_read(open_file(&path).map_err(Error::source(&path))?)),
         path: entry.judged_path(),
         format: context.config.format_of(&entry.source),
         discovered_at: entry.discovered_at.timestamp_micros(),
@@ -77,12 +76,12 @@ fn second_pass(
         memory: &context.batch_memory,
         stop: context.stop,
     };
-    let Seen { tally, .. } = run_pass(input, contract, &mut [&mut audit, &mut aggregates, &mut quarantine])?;
+    let Passed { tally, devices, .. } = run_pass(input, contract, &mut [&mut audit, &mut aggregates, &mut quarantine])?;
     bar.finish_and_clear();
     receipt.checksum = Some(format!("{:032x}", audit.checksum()));
     let mut findings = audit.into_findings(stored_rows, tally.loaded, is_of_this_judge)?;
     compare_counts(&tally, receipt, &mut findings);
-    compare_aggregates(&aggregates, &stored_aggregates, is_of_this_judge, &mut findings);
+    compare_aggregates(aggregates, &devices, &stored_aggregates, is_of_this_judge, &mut findings)?;
     let (reasons, rejected) = quarantine.into_findings()?;
     reasons.into_lines().into_iter().for_each(|line| findings.add(line));
     compare_rejected_rows(context, entry, rejected, receipt, &mut findings)?;

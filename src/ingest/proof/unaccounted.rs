@@ -98,7 +98,7 @@ fn files_below(folder: &Path) -> Result<HashSet<String>, Error> {
 /// Files in `data/` that no scan has entered yet.
 fn not_taken(context: &Context<'_>) -> Result<Vec<String>, Error> {
     let data = &context.config.paths.data;
-    let found = discover(data, &context.config.pattern).map_err(Error::source(data))?;
+    let found = discover(data, &context.config.patterns).map_err(Error::source(data))?;
     let sources: Vec<&str> = found.candidates.iter().map(|c| c.source.as_str()).collect();
     let known = manifest::in_inbox(context.store, &context.origin, &sources)?;
     let new = found.candidates.iter().filter(|c| !known.contains_key(&c.source) && c.path.exists());

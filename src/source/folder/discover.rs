@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::stamp::Stamp;
 use super::names::parse_private_name;
+use super::pattern::{is_never_taken, is_taken};
 
 /// A file that the pattern takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,11 +53,11 @@ pub struct Discovery {
     pub remarks: Vec<String>,
 }
 
-/// Lists the files under `data` that `pattern` takes. Symbolic links are not followed: nothing outside the folder is read.
+/// Lists the files under `data` that one of `patterns` takes. Symbolic links are not followed: nothing outside the folder is read.
 ///
 /// # Errors
 /// When the folder itself can't be listed.
-pub fn discover(data: &Path, pattern: &glob::Pattern) -> io::Result<Discovery> {
+pub fn discover(data: &Path, patterns: &[glob::Pattern]) -> io::Result<Discovery> {
     let (mut found, mut unmatched) = (Discovery::default(), Vec::new());
     let hidden = |e: &walkdir::DirEntry| {
         let name = e.file_name().as_encoded_bytes();
@@ -80,8 +81,8 @@ pub fn discover(data: &Path, pattern: &glob::Pattern) -> io::Result<Discovery> {
         if entry.depth() == 0 {
             continue;
         }
-        if !taken(relative, pattern) {
-            if entry.file_type().is_file() && !is_under_way(relative) {
+        if !is_taken(relative, patterns) {
+            if entry.file_type().is_file() && !is_never_taken(relative) {
                 unmatched.push(relative.to_owned());
             }
             continue;
@@ -124,40 +125,4 @@ fn stray(entry: &walkdir::DirEntry, relative: &Path) -> Option<StrayFile> {
     let source = relative.to_str()?.to_owned();
     let path = entry.path().to_owned();
     entry.file_type().is_file().then(|| StrayFile { source, path, id, claim_no, delivered: delivered.to_owned() })
-}
-
-fn taken(relative: &Path, pattern: &glob::Pattern) -> bool {
-    let options = glob::MatchOptions {
-        case_sensitive: false,
-        require_literal_separator: true,
-        require_literal_leading_dot: false,
-    };
-    !is_under_way(relative) && pattern.matches_with(&relative.to_string_lossy(), options)
-}
-
-fn is_under_way(relative: &Path) -> bool {
-    let name = relative.file_name().unwrap_or_default().to_string_lossy();
-    name.starts_with('.') || [".tmp", ".part", "~"].iter().any(|ending| name.ends_with(ending))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_under_way_are_never_taken() {
-        let pattern = glob::Pattern::new("**/*.csv*").unwrap();
-        for (name, expected) in [
-            ("a.csv", true),
-            ("x/y/a.csv.gz", true),
-            ("A.CSV", true),
-            ("a.csv.tmp", false),
-            ("a.csv.part", false),
-            ("a.csv~", false),
-            (".a.csv", false),
-            ("a.txt", false),
-        ] {
-            assert_eq!(taken(Path::new(name), &pattern), expected, "{name}");
-        }
-    }
 }

@@ -1,10 +1,10 @@
-//! What is done to names of files: looked for, opened as a file and nothing else, renamed over nobody, made to last.
+//! What is done to names of files: looked for, renamed over nobody, made to last.
 
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
-use rustix::fs::{CWD, Mode, OFlags, RenameFlags, openat, renameat_with};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 /// Whether there is something of this name.
 pub(super) fn exists(path: &Path) -> io::Result<bool> {
@@ -13,18 +13,6 @@ pub(super) fn exists(path: &Path) -> io::Result<bool> {
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(false),
         Err(e) => Err(e),
     }
-}
-
-/// Opens a file, and nothing else.
-pub(super) fn open_file(path: &Path) -> io::Result<Option<File>> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = match openat(CWD, path, flags, Mode::empty()) {
-        Ok(opened) => File::from(opened),
-        // A link; a socket, or a device that is not there.
-        Err(rustix::io::Errno::LOOP | rustix::io::Errno::NXIO | rustix::io::Errno::NODEV) => return Ok(None),
-        Err(e) => return Err(e.into()),
-    };
-    Ok(file.metadata()?.is_file().then_some(file))
 }
 
 /// Renames unless the new name is taken.

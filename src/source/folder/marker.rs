@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 
+use super::super::open::open_file;
 use super::filesystem::rename_without_overwriting;
 
 /// Its name.
@@ -13,7 +14,8 @@ pub const MARKER: &str = ".iotpipe";
 /// # Errors
 /// When it can't be read.
 pub fn read_marker(folder: &Path) -> io::Result<Option<String>> {
-    match std::fs::read_to_string(folder.join(MARKER)) {
+    let read = open_file(&folder.join(MARKER)).and_then(io::read_to_string);
+    match read {
         Ok(text) => Ok(Some(text.lines().next().unwrap_or_default().trim().to_owned()).filter(|id| !id.is_empty())),
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
         Err(e) => Err(e),

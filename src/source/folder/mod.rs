@@ -6,6 +6,7 @@ mod discover;
 mod filesystem;
 mod marker;
 mod names;
+mod pattern;
 mod place;
 mod writer;
 
@@ -14,6 +15,6 @@ pub use arrivals::Arrivals;
 pub use discover::{Candidate, Discovery, StrayFile, discover};
 pub use filesystem::rename_without_overwriting;
 pub use marker::{MARKER, read_marker, write_marker};
-pub use names::{MAX_NAME_BYTES, cut, given_name, own_stem, private_name, split_name, unfinished_name};
+pub use names::{MAX_NAME_BYTES, cut, given_name, is_private, own_stem, private_name, split_name, unfinished_name};
 pub use place::{Content, PlacedFile, Seen};
 pub use writer::{OpenForWriting, ignore_lease_breaks, is_open_for_writing};

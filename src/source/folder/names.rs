@@ -1,5 +1,7 @@
 //! Names of files: their endings, and those that this program gives.
 
+use std::path::Path;
+
 /// Longest file name that common file systems take, in bytes.
 pub const MAX_NAME_BYTES: usize = 255;
 /// What the names of files in hand begin with; it hides them from every scan's pattern.
@@ -42,6 +44,11 @@ pub fn parse_private_name(name: &str) -> Option<(i64, i64, &str)> {
     let (id, rest) = name.strip_prefix(PRIVATE)?.split_once('.')?;
     let (claim_no, delivered) = rest.split_once('.')?;
     Some((id.parse().ok()?, claim_no.parse().ok()?, delivered))
+}
+
+/// Whether this program gave `path` its name, for as long as the file is in hand.
+pub fn is_private(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(PRIVATE.as_bytes()))
 }
 
 /// The name of what a claim has not finished writing; `what` tells several apart.

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use super::super::digest::{copy_hashed, sha256_of_first};
+use super::super::open::{open_file, open_if_file};
 use super::super::stamp::Stamp;
-use super::filesystem::{create_parent, exists, open_file, rename_without_overwriting, sync_folder};
+use super::filesystem::{create_parent, exists, rename_without_overwriting, sync_folder};
 use super::names::{private_name, unfinished_name};
 use super::writer::{OpenForWriting, is_open_for_writing};
 use crate::failpoint;
@@ -173,6 +174,8 @@ impl PlacedFile {
     fn compare(&self, path: &Path, look: Look) -> io::Result<Content> {
         let metadata = match fs::symlink_metadata(path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Content::Absent),
+            // Another file has the name of one of its folders.
+            Err(e) if e.kind() == io::ErrorKind::NotADirectory => return Ok(Content::Other),
             other => other?,
         };
         if !metadata.is_file() {
@@ -182,7 +185,7 @@ impl PlacedFile {
         match look {
             Look::Stamp if now == then => return Ok(Content::Same),
             Look::StampAndWriter if now == then => {
-                return Ok(match File::open(path).map(|file| is_open_for_writing(&file)) {
+                return Ok(match open_file(path).map(|file| is_open_for_writing(&file)) {
                     Ok(OpenForWriting::Yes) => Content::Grown,
                     Ok(OpenForWriting::No | OpenForWriting::Unknown) | Err(_) => Content::Same,
                 });
@@ -201,7 +204,7 @@ impl PlacedFile {
     /// # Errors
     /// `NotFound` where somebody took it over.
     pub fn open_private(&self) -> io::Result<Option<File>> {
-        open_file(&self.private())
+        open_if_file(&self.private())
     }
 
     /// The same of what lies where it is read in place.
@@ -209,7 +212,7 @@ impl PlacedFile {
     /// # Errors
     /// When it can't be opened.
     pub fn open_in_place(&self) -> io::Result<Option<File>> {
-        open_file(&self.at_place)
+        open_if_file(&self.at_place)
     }
 
     /// Takes it from the private name of an earlier claim.
@@ -287,7 +290,7 @@ impl PlacedFile {
             }
         }
         let exclusively = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-        let from = File::open(self.private())?;
+        let from = open_file(&self.private())?;
         let mode = Mode::from_raw_mode(std::os::unix::fs::MetadataExt::mode(&from.metadata()?) & 0o777);
         let mut to = File::from(openat(CWD, &copy, exclusively, mode)?);
         let written =

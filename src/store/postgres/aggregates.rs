@@ -16,8 +16,13 @@ const INSERT: &str = "INSERT INTO file_aggregates (file_id, device_id, sensor, w
      SELECT $1, * FROM unnest($2::int[], $3::text[], $4::timestamptz[], $5::bigint[], $6::float8[], $7::float8[],
                               $8::float8[], $9::float8[])";
 
-/// The statements that replace the aggregates of `file_id`, where they are few; `None` for more, or for times that a
-/// literal can't say.
+/// The statement that takes out the aggregates of `file_id`.
+pub(super) fn delete(file_id: i64) -> Statement {
+    Statement::from_sql_and_values(DbBackend::Postgres, DELETE, vec![file_id.into()])
+}
+
+/// The statement that adds aggregates of `file_id`, where they are few; `None` for more, or for times that a literal
+/// can't say.
 pub(super) fn as_statements(
     file_id: i64,
     aggregates: &Aggregates,
@@ -47,7 +52,7 @@ pub(super) fn as_statements(
         arrays.iter_mut().zip(cells).for_each(|(array, cell)| array.push(cell));
     }
     let statement = |sql, values: Vec<Value>| Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
-    let mut statements = vec![statement(DELETE, vec![file_id.into()])];
+    let mut statements = Vec::new();
     if !arrays[0].is_empty() {
         let arrays = arrays.iter().map(|array| Value::from(format!("{{{}}}", array.join(","))));
         statements.push(statement(INSERT, std::iter::once(file_id.into()).chain(arrays).collect()));
@@ -63,14 +68,13 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// Replaces the aggregates of `file_id`, however many there are.
+/// Adds aggregates of `file_id`, however many there are.
 pub(super) async fn insert(
     transaction: &mut sqlx::Transaction<'static, Postgres>,
     file_id: i64,
     aggregates: &Aggregates,
     id_of: impl Fn(u32) -> i32,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query(DELETE).persistent(false).bind(file_id).execute(&mut **transaction).await?;
     let mut rows = aggregates.rows();
     loop {
         // Not all at once: a file may have a million windows.

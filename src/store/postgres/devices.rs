@@ -2,42 +2,90 @@
 //!
 //! Two transactions that meet the same new devices would otherwise wait for each other's commit, and die together when
 //! they meet them in another order. The order of the names at the end keeps those who write them apart, and a file that
-//! is refused leaves no device behind.
+//! is refused leaves no device behind. A file that names very many devices writes them ahead, some at a time, and forgets
+//! them: memory has its bounds. Another that meets the same ones then waits, or is tried again.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
+use iotpipe_core::devices::{DeviceIndex, DeviceNames};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection};
 
+/// Devices in one statement.
+pub(super) const AT_ONCE: usize = 10_000;
+/// With more devices than this in mind, those that are new are written ahead.
+const MANY: usize = 100_000;
+
 /// Ids that this process has reserved for names that are not committed yet: its transactions use the same ones.
 #[derive(Debug, Default)]
-pub(in crate::store) struct ReservedIds(Mutex<HashMap<String, i32>>);
+pub(in crate::store) struct ReservedIds(Mutex<Reserved>);
+
+#[derive(Debug, Default)]
+struct Reserved {
+    names: DeviceIndex,
+    /// By the number of the name; none where it was forgotten.
+    ids: Vec<Option<i32>>,
+    remembered: usize,
+}
 
 impl ReservedIds {
-    fn of(&self, names: &[String]) -> HashMap<String, i32> {
-        self.with(|ids| names.iter().filter_map(|name| Some((name.clone(), *ids.get(name)?))).collect())
+    fn of(&self, names: &[String]) -> Vec<(String, i32)> {
+        self.with(|all| names.iter().filter_map(|name| Some((name.clone(), all.id_of(name)?))).collect())
     }
 
     /// Reserves `ids` for `names`; a name that another thread reserved meanwhile keeps that id.
-    fn reserve(&self, names: Vec<String>, ids: Vec<i32>) -> HashMap<String, i32> {
-        let reserve = |all: &mut HashMap<String, i32>| {
-            names.into_iter().zip(ids).map(|(name, id)| (name.clone(), *all.entry(name).or_insert(id))).collect()
-        };
-        self.with(reserve)
+    fn reserve(&self, names: Vec<String>, ids: Vec<i32>) -> Vec<(String, i32)> {
+        self.with(|all| names.into_iter().zip(ids).map(|(name, id)| (all.reserve(&name, id), name)).map(swap).collect())
     }
 
     /// Forgets names that are committed, by whomever.
-    pub(super) fn forget<'n>(&self, names: impl IntoIterator<Item = &'n String>) {
-        self.with(|ids| {
-            for name in names {
-                ids.remove(name);
-            }
-        });
+    pub(super) fn forget<'n>(&self, names: impl IntoIterator<Item = &'n str>) {
+        self.with(|all| names.into_iter().for_each(|name| all.forget(name)));
     }
 
-    fn with<T>(&self, work: impl FnOnce(&mut HashMap<String, i32>) -> T) -> T {
+    /// The same of those whose `numbers` are given.
+    pub(super) fn forget_all(&self, devices: &Devices, numbers: &[u32]) {
+        self.forget(numbers.iter().filter_map(|number| devices.met.names().get(*number)));
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut Reserved) -> T) -> T {
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn swap<A, B>((a, b): (A, B)) -> (B, A) {
+    (b, a)
+}
+
+impl Reserved {
+    fn id_of(&self, name: &str) -> Option<i32> {
+        self.ids[self.names.find(name.as_bytes())? as usize]
+    }
+
+    fn reserve(&mut self, name: &str, id: i32) -> i32 {
+        let number = match self.names.find(name.as_bytes()) {
+            Some(number) => number,
+            None => {
+                self.ids.push(None);
+                self.names.add(name)
+            }
+        };
+        let place = &mut self.ids[number as usize];
+        self.remembered += usize::from(place.is_none());
+        *place.get_or_insert(id)
+    }
+
+    fn forget(&mut self, name: &str) {
+        if let Some(number) = self.names.find(name.as_bytes())
+            && self.ids[number as usize].take().is_some()
+        {
+            self.remembered -= 1;
+        }
+        if self.remembered == 0 {
+            self.names.clear();
+            self.ids.clear();
+        }
     }
 }
 
@@ -52,14 +100,16 @@ pub(super) struct DeviceId {
 /// The devices of one transaction.
 #[derive(Debug, Default)]
 pub(super) struct Devices {
-    /// Those met so far, by name.
-    met: HashMap<String, DeviceId>,
+    /// Those met so far, but for those that were forgotten.
+    met: DeviceIndex,
+    /// Their ids, by their numbers.
+    met_ids: Vec<DeviceId>,
     /// Ids of the open file's devices, in the order of its pass.
     ids: Vec<i32>,
-    /// Those that the open file names and the table does not have.
-    new_in_file: Vec<(String, i32)>,
+    /// Numbers of those that the open file names and the table does not have.
+    new_in_file: Vec<u32>,
     /// The same of the files before it that were not dropped.
-    new: BTreeMap<String, i32>,
+    new: Vec<u32>,
 }
 
 impl Devices {
@@ -69,7 +119,7 @@ impl Devices {
     }
 
     pub(super) fn close_file(&mut self) {
-        self.new.extend(self.new_in_file.drain(..));
+        self.new.append(&mut self.new_in_file);
     }
 
     /// Ids of the open file's devices, in the order of its pass.
@@ -78,28 +128,75 @@ impl Devices {
     }
 
     /// Names among `devices`, those of the open file so far, that the transaction has not met.
-    pub(super) fn unmet(&self, devices: &[String]) -> Vec<String> {
-        devices[self.ids.len()..].iter().filter(|name| !self.met.contains_key(*name)).cloned().collect()
+    pub(super) fn unmet(&self, devices: &DeviceNames) -> Vec<String> {
+        let is_unmet = |name: &&str| self.met.find(name.as_bytes()).is_none();
+        devices.from(self.ids.len()).filter(is_unmet).map(str::to_owned).collect()
     }
 
-    pub(super) fn meet(&mut self, found: HashMap<String, DeviceId>) {
-        self.met.extend(found);
-    }
-
-    /// Gives the open file's `devices` their ids; all of them have been met.
-    pub(super) fn register(&mut self, devices: &[String]) {
-        for name in &devices[self.ids.len()..] {
-            let DeviceId { id, stored } = self.met[name];
-            self.ids.push(id);
-            if !stored {
-                self.new_in_file.push((name.clone(), id));
+    pub(super) fn meet(&mut self, found: Vec<(String, DeviceId)>) {
+        for (name, id) in found {
+            if self.met.find(name.as_bytes()).is_none() {
+                self.met.add(&name);
+                self.met_ids.push(id);
             }
         }
     }
 
-    /// Takes out what must be written before the commit, in the order of the names.
-    pub(super) fn take_new(&mut self) -> (Vec<String>, Vec<i32>) {
-        std::mem::take(&mut self.new).into_iter().unzip()
+    /// Gives the open file's `devices` their ids; all of them have been met.
+    pub(super) fn register(&mut self, devices: &DeviceNames) {
+        for name in devices.from(self.ids.len()) {
+            let Some(number) = self.met.find(name.as_bytes()) else { return };
+            let DeviceId { id, stored } = self.met_ids[number as usize];
+            self.ids.push(id);
+            if !stored {
+                self.new_in_file.push(number);
+            }
+        }
+    }
+
+    /// Whether it is time to forget some.
+    pub(super) fn are_many(&self) -> bool {
+        self.met_ids.len() > MANY
+    }
+
+    /// Takes out those that only the open file names: each once, in the order of the names.
+    pub(super) fn take_new_in_file(&mut self) -> Vec<u32> {
+        let of_earlier_files: HashSet<u32> = self.new.iter().copied().collect();
+        let mut new = std::mem::take(&mut self.new_in_file);
+        new.retain(|number| !of_earlier_files.contains(number));
+        self.in_order(new)
+    }
+
+    /// Takes out what must be written before the commit: each once, in the order of the names.
+    pub(super) fn take_new(&mut self) -> Vec<u32> {
+        let new = std::mem::take(&mut self.new);
+        self.in_order(new)
+    }
+
+    fn in_order(&self, mut numbers: Vec<u32>) -> Vec<u32> {
+        numbers.sort_unstable_by(|a, b| self.met.names().get(*a).cmp(&self.met.names().get(*b)));
+        numbers.dedup();
+        numbers
+    }
+
+    /// Names and ids of `numbers`.
+    pub(super) fn names_and_ids(&self, numbers: &[u32]) -> (Vec<String>, Vec<i32>) {
+        let name_and_id = |&number: &u32| {
+            (self.met.names().get(number).unwrap_or_default().to_owned(), self.met_ids[number as usize].id)
+        };
+        numbers.iter().map(name_and_id).unzip()
+    }
+
+    /// Forgets all that the table has by now. What earlier files named, and is not written yet, stays.
+    pub(super) fn forget_stored(&mut self) {
+        let (names, ids) = self.names_and_ids(&self.new);
+        self.met.clear();
+        self.met_ids.clear();
+        self.new.clear();
+        for (name, id) in names.iter().zip(ids) {
+            self.new.push(self.met.add(name));
+            self.met_ids.push(DeviceId { id, stored: false });
+        }
     }
 }
 
@@ -107,18 +204,19 @@ impl Devices {
 pub(super) async fn find_or_reserve(
     connection: &mut PgConnection,
     reserved: &ReservedIds,
-    names: Vec<String>,
-) -> Result<HashMap<String, DeviceId>, sqlx::Error> {
+    names: &[String],
+) -> Result<Vec<(String, DeviceId)>, sqlx::Error> {
     // Before the look at the table: what is forgotten from now on is committed, and found there.
-    let reserved_before = reserved.of(&names);
+    let reserved_before = reserved.of(names);
     let stored: Vec<(String, i32)> = sqlx::query_as("SELECT name, id FROM device WHERE name = ANY($1)")
         .persistent(false)
-        .bind(&names)
+        .bind(names)
         .fetch_all(&mut *connection)
         .await?;
-    let mut found: HashMap<String, DeviceId> = in_state(reserved_before, false).collect();
-    found.extend(in_state(stored, true));
-    let unknown: Vec<String> = names.into_iter().filter(|name| !found.contains_key(name)).collect();
+    // Of a name that is in both, the table's id is the one: it comes first.
+    let mut found: Vec<(String, DeviceId)> = in_state(stored, true).chain(in_state(reserved_before, false)).collect();
+    let known: HashSet<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
+    let unknown: Vec<String> = names.iter().filter(|name| !known.contains(name.as_str())).cloned().collect();
     if !unknown.is_empty() {
         let ids = unused_ids(connection, unknown.len()).await?;
         found.extend(in_state(reserved.reserve(unknown, ids), false));

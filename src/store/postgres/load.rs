@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use futures_util::TryStreamExt;
 use iotpipe_core::aggregate::Aggregates;
 use iotpipe_core::contract::Contract;
-use iotpipe_core::reading::{Batch, Reading};
+use iotpipe_core::devices::DeviceNames;
+use iotpipe_core::reading::Batch;
 use sea_orm::Statement;
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::Postgres;
@@ -16,7 +17,7 @@ use super::connection;
 use super::copy_stream::{CopyStream, is_conflict};
 use super::devices::{self, Devices};
 use super::prepared_statements::PreparedStatements;
-use super::rows::{find_stored, values_of};
+use super::rows::{by_key, find_stored, values_of};
 use crate::store::connection::Store;
 use crate::store::duplicate::{BecauseOf, Earlier, set_aside};
 use crate::store::error::StoreError;
@@ -84,29 +85,38 @@ impl<'a> PostgresLoad<'a> {
         })
     }
 
-    fn register(&mut self, devices: &[String]) -> Result<(), StoreError> {
+    fn register(&mut self, devices: &DeviceNames) -> Result<(), StoreError> {
         let unmet = self.devices.unmet(devices);
         if !unmet.is_empty() {
             self.send("")?;
             let reserved = &self.store.reserved_ids;
-            let found = self.ask(async |transaction| devices::find_or_reserve(transaction, reserved, unmet).await)?;
-            self.devices.meet(found);
+            for names in unmet.chunks(devices::AT_ONCE) {
+                let found =
+                    self.ask(async |transaction| devices::find_or_reserve(transaction, reserved, names).await)?;
+                self.devices.meet(found);
+            }
         }
         self.devices.register(devices);
+        if self.devices.are_many() {
+            let ahead = self.devices.take_new_in_file();
+            self.write_devices(&ahead)?;
+            self.store.reserved_ids.forget_all(&self.devices, &ahead);
+            self.devices.forget_stored();
+        }
         Ok(())
     }
 
-    /// Writes the devices that are `new` (names, ids), all at the end: see [`devices`].
-    fn write_devices(&mut self, new: &(Vec<String>, Vec<i32>)) -> Result<(), StoreError> {
-        let (names, ids) = new;
-        if names.is_empty() {
-            return Ok(());
+    /// Writes the devices that are `new`, all at the end where they are not very many: see [`devices`].
+    fn write_devices(&mut self, new: &[u32]) -> Result<(), StoreError> {
+        for some in new.chunks(devices::AT_ONCE) {
+            let (names, ids) = self.devices.names_and_ids(some);
+            let taken = self.ask(async |transaction| devices::write(transaction, &names, &ids).await)?;
+            let Some(first) = taken.first() else { continue };
+            self.store.reserved_ids.forget(taken.iter().map(String::as_str));
+            let reason = format!("another process was the first to name the device {first:?}");
+            return Err(StoreError::Contention { place: self.store.place.clone(), reason });
         }
-        let taken = self.ask(async |transaction| devices::write(transaction, names, ids).await)?;
-        let Some(first) = taken.first() else { return Ok(()) };
-        self.store.reserved_ids.forget(&taken);
-        let reason = format!("another process was the first to name the device {first:?}");
-        Err(StoreError::Contention { place: self.store.place.clone(), reason })
+        Ok(())
     }
 
     /// Which of the readings at `indices` have a key that is stored.
@@ -192,7 +202,7 @@ impl LoadTransaction for PostgresLoad<'_> {
         Ok(())
     }
 
-    fn prepare(&mut self, batch: &Batch, devices: &[String]) -> Result<(), StoreError> {
+    fn prepare(&mut self, batch: &Batch, devices: &DeviceNames) -> Result<(), StoreError> {
         self.register(devices)?;
         let (order, repeats) = by_key(batch, self.devices.ids());
         let data = self.encode(batch, &order);
@@ -202,7 +212,7 @@ impl LoadTransaction for PostgresLoad<'_> {
 
     /// The batch goes in by one COPY. Only when a key exists is that COPY rolled back, the stored keys are looked up
     /// and set aside, and the rest is copied: another transaction may commit more of them meanwhile, hence the rounds.
-    fn write(&mut self, batch: &mut Batch, devices: &[String]) -> Result<(), StoreError> {
+    fn write(&mut self, batch: &mut Batch, devices: &DeviceNames) -> Result<(), StoreError> {
         let Some(Prepared { mut order, repeats, .. }) = self.prepared.pop_front() else {
             return Err(StoreError::other(&self.store.place, "a batch came that was not prepared"));
         };
@@ -238,11 +248,15 @@ impl LoadTransaction for PostgresLoad<'_> {
         Ok(())
     }
 
-    fn write_aggregates(&mut self, aggregates: &Aggregates, devices: &[String]) -> Result<(), StoreError> {
+    fn write_aggregates(&mut self, part: &Aggregates, is_first: bool, devices: &DeviceNames) -> Result<(), StoreError> {
         self.register(devices)?;
         self.aggregated = true;
         let (file_id, ids) = (self.file_id, self.devices.ids().to_vec());
-        match aggregates::as_statements(file_id, aggregates, |device| ids[device as usize]) {
+        if is_first {
+            let text = self.text_of(&aggregates::delete(file_id));
+            self.unsent.push_str(&(text + ";"));
+        }
+        match aggregates::as_statements(file_id, part, |device| ids[device as usize]) {
             Some(statements) => {
                 for statement in &statements {
                     let text = self.text_of(statement);
@@ -252,7 +266,7 @@ impl LoadTransaction for PostgresLoad<'_> {
             None => {
                 self.send("")?;
                 self.ask(async |transaction| {
-                    aggregates::insert(transaction, file_id, aggregates, |device| ids[device as usize]).await
+                    aggregates::insert(transaction, file_id, part, |device| ids[device as usize]).await
                 })?;
             }
         }
@@ -314,8 +328,9 @@ impl LoadTransaction for PostgresLoad<'_> {
         if !self.loaded.is_empty() {
             self.send(&roll_up(&self.loaded, "least", "greatest"))?;
         }
-        self.stream.commit().map_err(|e| StoreError::classify(&self.store.place, e))?;
-        self.store.reserved_ids.forget(&new.0);
+        let Self { store, stream, devices, .. } = *self;
+        stream.commit().map_err(|e| StoreError::classify(&store.place, e))?;
+        store.reserved_ids.forget_all(&devices, &new);
         Ok(())
     }
 }
@@ -374,22 +389,6 @@ impl PostgresLoad<'_> {
         let line = batch.readings[first].position.line as i64;
         Earlier { file_id: self.file_id, file: None, line, lines: None, differing, is_loaded: false }
     }
-}
-
-/// Readings in the order of the table's key, and those that repeat a key within the batch with the one that came first.
-fn by_key(batch: &Batch, ids: &[i32]) -> (Vec<usize>, Vec<(usize, usize)>) {
-    let key = |(i, r): (usize, &Reading)| (ids[r.device as usize], r.ts, i);
-    let mut keyed: Vec<(i32, i64, usize)> = batch.readings.iter().enumerate().map(key).collect();
-    keyed.sort_unstable();
-    let mut repeats = Vec::new();
-    keyed.dedup_by(|later, first| {
-        let same = (later.0, later.1) == (first.0, first.1);
-        if same {
-            repeats.push((later.2, first.2));
-        }
-        same
-    });
-    (keyed.into_iter().map(|(_, _, i)| i).collect(), repeats)
 }
 
 /// The pinned length of a window, in microseconds; it stays as it is until the transaction ends.

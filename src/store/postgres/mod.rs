@@ -10,6 +10,7 @@ mod nodelay;
 mod prepared_statements;
 mod reaggregate;
 mod rows;
+pub(super) mod settings;
 mod snapshot;
 
 pub(super) use load::PostgresLoad;

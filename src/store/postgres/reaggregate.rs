@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use sqlx::postgres::{PgRow, Postgres};
 use sqlx::{AssertSqlSafe, Row, Transaction};
 
-use super::aggregates::insert as insert_aggregates;
+use super::aggregates::{delete as delete_aggregates, insert as insert_aggregates};
 use super::connection;
 use super::load::pinned_window;
 use crate::store::connection::Store;
@@ -33,7 +33,7 @@ pub(in crate::store) fn reaggregate(
         while let Some(of_file) = row.take_if(|row| row.try_get(0).is_ok_and(|id: i64| id == file_id)) {
             let (device, ts, values) =
                 values_of(&of_file, work.sensors.len()).map_err(|e| StoreError::classify(&store.place, e))?;
-            aggregates.add_values(device, ts, values.into_iter());
+            aggregates.add_values(device, aggregates.window_of(ts), values.into_iter());
             row = store.wait(rows.next())?;
         }
         group.push(file_id, aggregates);
@@ -121,6 +121,7 @@ async fn commit(store: &Store, work: &Work<'_>, group: &Group) -> Result<u64, Ca
     let taken: HashSet<i64> = taken.into_iter().collect();
     let mut written = Vec::new();
     for (file_id, aggregates) in group.files.iter().filter(|(file_id, _)| taken.contains(file_id)) {
+        sqlx::raw_sql(AssertSqlSafe(delete_aggregates(*file_id).to_string())).execute(&mut *transaction).await?;
         insert_aggregates(&mut transaction, *file_id, aggregates, |device| device.cast_signed()).await?;
         written.push(*file_id);
     }

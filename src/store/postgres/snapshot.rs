@@ -13,6 +13,7 @@ use crate::store::error::StoreError;
 use crate::store::snapshot::{self, FileRows, Snapshot, StoredAggregate};
 use iotpipe_core::aggregate::Stats;
 use iotpipe_core::contract::Contract;
+use iotpipe_core::devices::DeviceNames;
 use iotpipe_core::reading::Batch;
 
 pub(in crate::store) struct PostgresSnapshot<'a> {
@@ -43,9 +44,9 @@ impl Snapshot for PostgresSnapshot<'_> {
         &mut self,
         contract: &Contract,
         batch: &Batch,
-        devices: &[String],
+        devices: &DeviceNames,
     ) -> Result<Vec<(usize, Earlier)>, StoreError> {
-        let id = |device: u32| self.ids.get(devices.get(device as usize)?).copied();
+        let id = |device: u32| self.ids.get(devices.get(device)?).copied();
         let keys: Vec<_> =
             batch.readings.iter().enumerate().filter_map(|(i, reading)| Some((i, id(reading.device)?))).collect();
         // No file has this identity: every row is given with the name of its file.

@@ -14,6 +14,7 @@ use crate::store::transaction::{LoadTransaction, Totals};
 use crate::store::window;
 use iotpipe_core::aggregate::Aggregates;
 use iotpipe_core::contract::Contract;
+use iotpipe_core::devices::DeviceNames;
 use iotpipe_core::reading::{Batch, Cell};
 
 pub(in crate::store) struct SqliteLoad<'a> {
@@ -61,8 +62,8 @@ impl<'a> SqliteLoad<'a> {
         })
     }
 
-    fn register(&mut self, devices: &[String]) -> rusqlite::Result<()> {
-        for name in &devices[self.device_ids.len()..] {
+    fn register(&mut self, devices: &DeviceNames) -> rusqlite::Result<()> {
+        for name in devices.from(self.device_ids.len()) {
             self.connection
                 .prepare_cached("INSERT INTO device (name) VALUES (?) ON CONFLICT DO NOTHING")?
                 .execute([name])?;
@@ -128,7 +129,7 @@ impl LoadTransaction for SqliteLoad<'_> {
         self.run("SAVEPOINT file")
     }
 
-    fn write(&mut self, batch: &mut Batch, devices: &[String]) -> Result<(), StoreError> {
+    fn write(&mut self, batch: &mut Batch, devices: &DeviceNames) -> Result<(), StoreError> {
         let duplicates = self
             .register(devices)
             .and_then(|()| self.insert(batch))
@@ -138,11 +139,14 @@ impl LoadTransaction for SqliteLoad<'_> {
         Ok(())
     }
 
-    fn write_aggregates(&mut self, aggregates: &Aggregates, devices: &[String]) -> Result<(), StoreError> {
+    fn write_aggregates(&mut self, part: &Aggregates, is_first: bool, devices: &DeviceNames) -> Result<(), StoreError> {
         self.register(devices)
             .and_then(|()| {
                 self.aggregated = true;
-                insert_aggregates(&self.connection, self.file_id, aggregates, |device| self.device_ids[device as usize])
+                if is_first {
+                    delete_aggregates(&self.connection, self.file_id)?;
+                }
+                insert_aggregates(&self.connection, self.file_id, part, |device| self.device_ids[device as usize])
             })
             .map_err(|e| StoreError::classify(&self.place, e))
     }
@@ -203,14 +207,18 @@ pub(super) fn pinned_window(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row(window::PINNED, [], |row| row.get(0))
 }
 
-/// Replaces the aggregates of a file, whose devices have the ids that `id_of` says.
+/// Takes out the aggregates of a file.
+pub(super) fn delete_aggregates(connection: &Connection, file_id: i64) -> rusqlite::Result<()> {
+    connection.execute("DELETE FROM file_aggregates WHERE file_id = ?", [file_id]).map(|_| ())
+}
+
+/// Adds aggregates of a file, whose devices have the ids that `id_of` says.
 pub(super) fn insert_aggregates(
     connection: &Connection,
     file_id: i64,
     aggregates: &Aggregates,
     id_of: impl Fn(u32) -> i64,
 ) -> rusqlite::Result<()> {
-    connection.prepare_cached("DELETE FROM file_aggregates WHERE file_id = ?")?.execute([file_id])?;
     let mut insert = connection.prepare_cached(
         "INSERT INTO file_aggregates (file_id, device_id, sensor, window_start, count, min, max, mean, m2)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",

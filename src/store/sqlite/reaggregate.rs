@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use rusqlite::{Connection, Row};
 
 use super::connection;
-use super::load::{insert_aggregates, pinned_window};
+use super::load::{delete_aggregates, insert_aggregates, pinned_window};
 use crate::store::error::StoreError;
 use crate::store::reaggregate::{Group, Work};
 use crate::store::rollup::roll_up;
@@ -26,7 +26,7 @@ pub(in crate::store) fn reaggregate(path: &Path, work: &Work<'_>, done: &mut dyn
         let mut aggregates = work.of_no_rows();
         while let Some(of_file) = row.filter(|row| row.get::<_, i64>(0) == Ok(file_id)) {
             let (device, ts, values) = values_of(of_file, work.sensors.len()).map_err(failed)?;
-            aggregates.add_values(device, ts, values);
+            aggregates.add_values(device, aggregates.window_of(ts), values);
             row = rows.next().map_err(failed)?;
         }
         group.push(file_id, aggregates);
@@ -85,6 +85,7 @@ fn commit(connection: &Connection, group: &Group) -> rusqlite::Result<u64> {
         .collect::<Result<_, _>>()?;
     let mut written = Vec::new();
     for (file_id, aggregates) in group.files.iter().filter(|(file_id, _)| taken.contains(file_id)) {
+        delete_aggregates(connection, *file_id)?;
         insert_aggregates(connection, *file_id, aggregates, i64::from)?;
         written.push(*file_id);
     }

@@ -12,6 +12,7 @@ use crate::store::error::StoreError;
 use crate::store::snapshot::{self, FileRows, Snapshot, StoredAggregate};
 use iotpipe_core::aggregate::Stats;
 use iotpipe_core::contract::Contract;
+use iotpipe_core::devices::DeviceNames;
 use iotpipe_core::reading::Batch;
 
 pub(in crate::store) struct SqliteSnapshot {
@@ -57,7 +58,7 @@ impl Snapshot for SqliteSnapshot {
         &mut self,
         contract: &Contract,
         batch: &Batch,
-        devices: &[String],
+        devices: &DeviceNames,
     ) -> Result<Vec<(usize, Earlier)>, StoreError> {
         let rows = match self.rows.take().filter(|(hash, _)| *hash == contract.hash) {
             Some((_, rows)) => rows,
@@ -65,7 +66,7 @@ impl Snapshot for SqliteSnapshot {
         };
         let mut found = Vec::new();
         for (index, reading) in batch.readings.iter().enumerate() {
-            let Some(&id) = devices.get(reading.device as usize).and_then(|name| self.ids.get(name)) else { continue };
+            let Some(&id) = devices.get(reading.device).and_then(|name| self.ids.get(name)) else { continue };
             let cells = batch.cells_of(reading, contract.sensors.len());
             // No file has this identity: every row is given with the name of its file.
             let earlier = rows.find(&self.connection, 0, (id, reading.ts), cells, batch);

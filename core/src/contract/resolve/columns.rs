@@ -3,7 +3,7 @@
 use regex::Regex;
 
 use super::super::declaration::{ColumnNames, DeviceTable, Match, TimestampColumn};
-use super::super::model::{ColumnName, DeviceRule};
+use super::super::model::{ColumnName, DeviceRule, MAX_DEVICE_BYTES};
 
 /// A column, by default that of the name `default`.
 pub(super) fn column(key: &str, names: Option<&ColumnNames>, default: &str) -> Result<ColumnName, String> {
@@ -32,6 +32,12 @@ pub(super) fn device(rule: &DeviceTable) -> Result<DeviceRule, String> {
     match rule {
         DeviceTable::Column(names) => column("contract.device", Some(names), "device").map(DeviceRule::Column),
         DeviceTable::Value(v) if v.value.trim().is_empty() => Err("contract.device.value: must not be empty".into()),
+        DeviceTable::Value(v) if v.value.contains(char::is_control) => {
+            Err(format!("contract.device.value = {:?}: must be printable", v.value))
+        }
+        DeviceTable::Value(v) if v.value.len() > MAX_DEVICE_BYTES => {
+            Err(format!("contract.device.value: longer than {MAX_DEVICE_BYTES} bytes"))
+        }
         DeviceTable::Value(v) => Ok(DeviceRule::Value(v.value.clone())),
         DeviceTable::FromName(rule) => {
             with_device("contract.device.from_name", &rule.from_name).map(DeviceRule::FromName)

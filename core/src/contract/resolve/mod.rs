@@ -10,7 +10,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use super::declaration::{AggregateTable, ContractTable, CsvTable, Declaration, ExtraColumnsName};
-use super::model::{Contract, ExtraColumns};
+use super::model::{Contract, ExtraColumns, LONGEST_WINDOW};
 
 /// A declaration that makes no sense: the key and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -52,10 +52,7 @@ fn resolve(declaration: &Declaration) -> Result<Contract, String> {
         },
         max_rejected_ratio: ratio(contract.max_rejected_ratio)?,
         max_future_micros: micros("contract.max_future", &contract.max_future)?,
-        window_micros: match micros("aggregate.window", &aggregate.window)? {
-            0 => return Err("aggregate.window: must be longer than 0".into()),
-            window => window,
-        },
+        window_micros: window(&aggregate.window)?,
         hash,
         body,
     })
@@ -100,6 +97,15 @@ fn duration(key: &str, text: &str) -> Result<Duration, String> {
 
 fn micros(key: &str, text: &str) -> Result<i64, String> {
     i64::try_from(duration(key, text)?.as_micros()).map_err(|_| format!("{key} = \"{text}\": too long"))
+}
+
+fn window(text: &str) -> Result<i64, String> {
+    let key = "aggregate.window";
+    match duration(key, text)? {
+        length if length.as_micros() == 0 => Err(format!("{key} = \"{text}\": must be a microsecond or longer")),
+        length if length > LONGEST_WINDOW => Err(format!("{key} = \"{text}\": too long, the most is 1000 years")),
+        _ => micros(key, text),
+    }
 }
 
 fn ratio(value: f64) -> Result<f64, String> {

@@ -8,7 +8,9 @@ use super::super::null_values::NullValues;
 use super::{columns, csv};
 
 /// Columns of `iot_raw_data` and `iot_readings` that a sensor can't take.
-const RESERVED: [&str; 6] = ["device_id", "device", "ts", "file_id", "file", "line_number"];
+const OWN_COLUMNS: [&str; 6] = ["device_id", "device", "ts", "file_id", "file", "line_number"];
+/// Columns that every table of PostgreSQL has already.
+const COLUMNS_OF_THE_DATABASE: [&str; 6] = ["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"];
 
 pub(super) fn sensors(files: &[SensorTable], csv: &CsvTable) -> Result<Vec<Sensor>, String> {
     if files.is_empty() {
@@ -33,8 +35,11 @@ fn sensor(file: &SensorTable, csv: &CsvTable) -> Result<Sensor, String> {
     if name.is_empty() || !valid || name.len() > 63 {
         return problem("a name is a database column: a-z, 0-9 and _, not a digit first, at most 63 characters");
     }
-    if RESERVED.contains(&name.as_str()) {
+    if OWN_COLUMNS.contains(&name.as_str()) {
         return problem("this name is one of iotpipe's own columns; choose another and keep the CSV's in `column`");
+    }
+    if COLUMNS_OF_THE_DATABASE.contains(&name.as_str()) {
+        return problem("a database keeps this name for itself; choose another and keep the CSV's in `column`");
     }
     let kind = match file.kind {
         SensorTypeName::Float => SensorType::Float,
@@ -45,6 +50,9 @@ fn sensor(file: &SensorTable, csv: &CsvTable) -> Result<Sensor, String> {
     let ranged = file.min.is_some() || file.max.is_some();
     if ranged && !matches!(kind, SensorType::Float | SensorType::Integer) {
         return problem("min and max are for numbers");
+    }
+    if file.min.into_iter().chain(file.max).any(|limit| !limit.is_finite()) {
+        return problem("min and max are finite numbers; leave out the one that does not matter");
     }
     if let (Some(min), Some(max)) = (file.min, file.max)
         && min > max

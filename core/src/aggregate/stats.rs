@@ -1,11 +1,4 @@
-//! Readings become mergeable aggregates per device, sensor and window. Pure.
-
-use std::collections::HashMap;
-
-use foldhash::fast::RandomState;
-
-use crate::contract::Contract;
-use crate::reading::Batch;
+//! Count, extremes, mean and deviation of some values.
 
 /// Values further from 0 than this have a count, a minimum and a maximum, but neither mean nor deviation: a squared
 /// difference, times any count, stays far from what a 64-bit float (1.8e308) and a database can hold. That the limit
@@ -116,109 +109,9 @@ impl Stats {
 /// was an eighth of it.
 pub const TOLERANCE: f64 = 8.0 * f64::EPSILON / 2.0;
 
-/// The aggregates of one file.
-#[derive(Debug)]
-pub struct Aggregates {
-    window: i64,
-    /// Index and name of each sensor that is aggregated.
-    sensors: Vec<(usize, String)>,
-    places: HashMap<(u32, i64), usize, RandomState>,
-    stats: Vec<Stats>,
-}
-
-/// One line of a file's aggregates.
-#[derive(Debug, Clone, Copy)]
-pub struct AggregateRow<'a> {
-    /// Index into the pass's list of devices.
-    pub device: u32,
-    /// Name of the sensor.
-    pub sensor: &'a str,
-    /// Start of the window, microseconds since 1970-01-01 UTC.
-    pub window_start: i64,
-    /// The figures; at least one value.
-    pub stats: Stats,
-}
-
-impl Aggregates {
-    /// Of no readings yet, in the windows of `contract`.
-    pub fn new(contract: &Contract) -> Self {
-        let sensors = contract.sensors.iter().enumerate().filter(|(_, s)| s.kind.is_aggregated());
-        Self::of(contract.window_micros, sensors.map(|(i, s)| (i, s.name.clone())).collect())
-    }
-
-    /// Of no values yet of `sensors`, in windows of `window` microseconds.
-    pub fn of_sensors(window: i64, sensors: impl IntoIterator<Item = String>) -> Self {
-        Self::of(window, sensors.into_iter().enumerate().collect())
-    }
-
-    fn of(window: i64, sensors: Vec<(usize, String)>) -> Self {
-        Self { window, sensors, places: HashMap::default(), stats: Vec::new() }
-    }
-
-    /// Room that is taken, in values of [`Stats`].
-    pub fn len(&self) -> usize {
-        self.stats.len()
-    }
-
-    /// Whether nothing was added.
-    pub fn is_empty(&self) -> bool {
-        self.stats.is_empty()
-    }
-
-    /// Adds what `device` measured at `ts` (microseconds since 1970-01-01 UTC): a value per sensor, or none.
-    pub fn add_values(&mut self, device: u32, ts: i64, values: impl Iterator<Item = Option<f64>>) {
-        let place = self.place((device, ts.div_euclid(self.window)));
-        for (stats, value) in self.stats[place..].iter_mut().zip(values) {
-            if let Some(value) = value {
-                stats.add(value);
-            }
-        }
-    }
-
-    /// Adds the readings of `batch`.
-    pub fn add(&mut self, batch: &Batch) {
-        let mut last = ((u32::MAX, i64::MIN), 0);
-        for reading in &batch.readings {
-            let key = (reading.device, reading.ts.div_euclid(self.window));
-            if last.0 != key {
-                last = (key, self.place(key));
-            }
-            for (offset, (sensor, _)) in self.sensors.iter().enumerate() {
-                if let Some(value) = batch.cells[reading.cells as usize + sensor].as_f64() {
-                    self.stats[last.1 + offset].add(value);
-                }
-            }
-        }
-    }
-
-    fn place(&mut self, key: (u32, i64)) -> usize {
-        let (stats, width) = (&mut self.stats, self.sensors.len());
-        *self.places.entry(key).or_insert_with(|| {
-            stats.resize(stats.len() + width, Stats::EMPTY);
-            stats.len() - width
-        })
-    }
-
-    /// Every device, sensor and window that has a value, by device, window and sensor.
-    pub fn rows(&self) -> impl Iterator<Item = AggregateRow<'_>> {
-        let mut places: Vec<_> = self.places.iter().collect();
-        places.sort_unstable();
-        let of_place = move |(&(device, window), &place): (&(u32, i64), &usize)| {
-            self.sensors.iter().enumerate().map(move |(offset, (_, sensor))| AggregateRow {
-                device,
-                sensor,
-                window_start: window * self.window,
-                stats: self.stats[place + offset],
-            })
-        };
-        places.into_iter().flat_map(of_place).filter(|row| row.stats.count > 0)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reading::{Cell, Reading};
     use proptest::prelude::*;
 
     fn of(values: &[f64]) -> Stats {
@@ -311,19 +204,6 @@ mod tests {
             let expected = (squares / (values.len() - 1) as f64).sqrt();
             prop_assert!(close(of(&values).stddev().unwrap(), expected, 1e3));
         }
-    }
-
-    #[test]
-    fn a_window_without_a_value_has_no_row() {
-        let contract = "[[contract.sensor]]\nname='a'\n[[contract.sensor]]\nname='b'\nrequired=false";
-        let mut aggregates = Aggregates::new(&Contract::from_toml(contract).unwrap());
-        let position = crate::reading::Position { line: 2, start: 0, len: 0 };
-        let mut batch = Batch::default();
-        batch.cells.extend([Cell::Float(1.0), Cell::Null]);
-        batch.readings.push(Reading { device: 0, ts: 0, cells: 0, position });
-        aggregates.add(&batch);
-        let rows: Vec<_> = aggregates.rows().map(|row| (row.sensor.to_owned(), row.stats.count)).collect();
-        assert_eq!(rows, [("a".to_owned(), 1)]);
     }
 
     #[test]
