@@ -33,11 +33,7 @@ impl Offences {
     /// Adds the rejections of `batch`, as the sinks left them.
     pub fn add(&mut self, batch: &Batch) {
         for rejection in &batch.rejections {
-            let is_offender = match rejection.verdict {
-                Verdict::Rejected => true,
-                Verdict::Duplicate { same_values } => !same_values,
-                Verdict::Header | Verdict::Continuation => false,
-            };
+            let is_offender = rejection.verdict == Verdict::Rejected;
             for reason in &rejection.reasons {
                 self.count(rejection.position.line, reason, is_offender);
             }
@@ -88,23 +84,19 @@ impl Offences {
         &self.sample
     }
 
-    /// The first rows that are somebody's error.
+    /// The first rows that break the contract.
     pub fn first(&self) -> &[Offence] {
         &self.first
     }
 
     /// How often each rule was broken that is an error, the most frequent first, and the first rows: `not_a_number in temp
-    /// (7); line 2: temp "1,020.5"`. With the number of duplicates that differ.
-    pub fn summary(&self, differing: i64) -> String {
+    /// (7); line 2: temp "1,020.5"`. Headers and duplicates are none.
+    pub fn summary(&self) -> String {
         let mut counts: Vec<(u64, String)> = Vec::new();
         for (rule, column, count) in self.counts() {
             let name = rule.as_str();
             match rule {
-                Rule::HeaderAgain => {}
-                Rule::DuplicateKey if differing == 0 => {}
-                Rule::DuplicateKey => {
-                    counts.push((differing.unsigned_abs(), format!("{name} that differ ({differing})")))
-                }
+                Rule::HeaderAgain | Rule::DuplicateKey => {}
                 _ if column.is_empty() => counts.push((count, format!("{name} ({count})"))),
                 _ => counts.push((count, format!("{name} in {column} ({count})"))),
             }
@@ -157,9 +149,8 @@ mod tests {
         offences.add(&batch(7..207, Rule::NotANumber, "temp", Verdict::Rejected));
         assert_eq!(offences.sample().len(), 4 + 1 + 100);
         assert_eq!(
-            offences.summary(1),
-            "not_a_number in temp (200), duplicate_key that differ (1); line 5: \"v5\" (why); line 7: temp \"v7\" (why); \
-             line 8: temp \"v8\" (why)"
+            offences.summary(),
+            "not_a_number in temp (200); line 7: temp \"v7\" (why); line 8: temp \"v8\" (why); line 9: temp \"v9\" (why)"
         );
         assert!(offences.share_of(Rule::NotANumber, 205) > 0.9 && offences.share_of(Rule::Missing, 205) == 0.0);
     }

@@ -290,9 +290,14 @@ impl Tally {
         self.total = self.loaded + self.rejected + self.duplicate;
     }
 
+    /// Rows that break the contract, but for headers that come again.
+    pub fn bad(&self) -> i64 {
+        self.rejected - self.headers
+    }
+
     /// Rows that are somebody's error: bad ones, and duplicates that differ.
     pub fn faulty(&self) -> i64 {
-        self.rejected - self.headers + self.differing
+        self.bad() + self.differing
     }
 }
 
@@ -314,6 +319,6 @@ mod tests {
         tally.count(&batch);
         tally.count(&batch);
         let expected = Tally { total: 10, loaded: 2, rejected: 4, headers: 2, duplicate: 4, differing: 2, skipped: 6 };
-        assert_eq!((tally, tally.faulty()), (expected, 4));
+        assert_eq!((tally, tally.bad(), tally.faulty()), (expected, 2, 4));
     }
 }

@@ -13,10 +13,12 @@ const LONGEST_LINE: usize = 64 << 20;
 /// Bytes of bad rows after which a file need not be read to its end to be refused for too many of them.
 const ENOUGH_REJECTED: usize = 64 << 20;
 
+/// Duplicates are no bad rows here, also where their values differ: the verdict must not depend on what is stored.
+///
 /// # Errors
 /// [`Error::Refused`] when more rows are bad than the share `max_rejected_ratio` allows.
 pub(super) fn refuse_when_too_many(max_rejected_ratio: f64, tally: &Tally) -> Result<(), Error> {
-    let bad = tally.faulty();
+    let bad = tally.bad();
     if tally.total > 0 && bad as f64 / tally.total as f64 > max_rejected_ratio {
         return Err(Error::Refused(FileRejection::new(
             Rule::TooManyRejected,
@@ -30,29 +32,33 @@ pub(super) fn refuse_when_too_many(max_rejected_ratio: f64, tally: &Tally) -> Re
 }
 
 /// Says in a refusal for too many bad rows which rules they broke, and shows the first of them.
-pub(super) fn explain(error: Error, contract: &Contract, offences: Offences, tally: &Tally) -> Error {
+pub(super) fn explain(error: Error, offences: Offences, tally: &Tally) -> Error {
     match error {
         Error::Refused(refusal) if refusal.rule == Rule::TooManyRejected && !offences.is_empty() => {
-            let hint = hint(contract, &offences, tally).unwrap_or_default();
-            let message = format!("{}: {}{hint}", refusal.message, offences.summary(tally.differing));
+            let hint = match offences.share_of(Rule::FieldCount, tally.total) > 0.5 {
+                true => "; csv.header names the columns of files whose own header does not fit",
+                false => "",
+            };
+            let message = format!("{}: {}{hint}", refusal.message, offences.summary());
             Error::Refused(FileRejection { message, offences: Box::new(offences), ..refusal })
         }
         error => error,
     }
 }
 
-/// What a contract might say instead, where one rule is broken by most rows.
-fn hint(contract: &Contract, offences: &Offences, tally: &Tally) -> Option<&'static str> {
-    let of_most = |rule| offences.share_of(rule, tally.total) > 0.5;
+/// What a contract might say instead, where most rows have the device and time of another, and other values.
+pub(super) fn remark_on_duplicates(contract: &Contract, tally: &Tally) -> Option<&'static str> {
     let in_nanoseconds = contract.timestamp.formats.iter().any(|f| matches!(f, TimestampFormat::UnixNanos));
-    if of_most(Rule::FieldCount) {
-        Some("; csv.header names the columns of files whose own header does not fit")
-    } else if 2 * tally.differing > tally.faulty() && in_nanoseconds {
-        Some("; timestamps are kept to the microsecond, so rows of one device that lie closer have the same key")
-    } else if 2 * tally.differing > tally.faulty() {
-        Some("; does the file have one row per measurement? a reading has one row, with a column per sensor")
-    } else {
-        None
+    match (2 * tally.differing > tally.total, in_nanoseconds) {
+        (false, _) => None,
+        (true, true) => Some(
+            "most rows have the key of another, and other values: timestamps are kept to the microsecond, so rows of one \
+             device that lie closer have the same key",
+        ),
+        (true, false) => Some(
+            "most rows have the device and time of another, and other values: does the file have one row per measurement? \
+             A reading has one row, with a column per sensor",
+        ),
     }
 }
 

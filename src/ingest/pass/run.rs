@@ -16,7 +16,7 @@ use iotpipe_core::validate::{FileRejection, Layout, Validator};
 
 use super::batch_memory::{BatchMemory, Share};
 use super::read_ahead::{HashingReader, PassedBytes, ReadAhead};
-use super::rejection_limit::{RejectionLimit, explain, refuse_when_too_many};
+use super::rejection_limit::{RejectionLimit, explain, refuse_when_too_many, remark_on_duplicates};
 use crate::error::Error;
 use crate::sink::Sink;
 use crate::source::decompressed;
@@ -85,10 +85,13 @@ pub fn run_pass(input: PassInput<'_>, contract: &Contract, sinks: &mut [&mut dyn
         Err(reading) => Err(reading),
     };
     if let Err(error) = judged {
-        return Err(explain(error, contract, passed.offences, &passed.tally));
+        return Err(explain(error, passed.offences, &passed.tally));
     }
     for sink in sinks.iter_mut() {
         sink.finish()?;
+    }
+    if let Some(remark) = remark_on_duplicates(contract, &passed.tally) {
+        tracing::warn!(file = path, "{remark}");
     }
     Ok(passed)
 }
