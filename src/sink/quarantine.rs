@@ -172,12 +172,7 @@ impl QuarantineSink {
 impl Sink for QuarantineSink {
     fn begin(&mut self, header: &Header) -> Result<(), Error> {
         self.header = header.clone();
-        // Lines of other kinds can't be told from what somebody typed.
-        let is_plain = header.encoding.is_none() && header.line_end.ends_with(b"\n") && !header.bytes.is_empty();
-        self.earlier = if is_plain { Typed::open(&self.names.rejected)? } else { None };
-        if let Some(earlier) = &mut self.earlier {
-            earlier.begin(&self.header.bytes).map_err(Error::storage(&self.names.rejected))?;
-        }
+        self.earlier = Typed::open(&self.names.rejected, header)?;
         Ok(())
     }
 

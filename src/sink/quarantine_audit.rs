@@ -137,6 +137,9 @@ impl QuarantineAudit {
 impl Sink for QuarantineAudit {
     fn begin(&mut self, header: &Header) -> Result<(), Error> {
         self.header = header.clone();
+        if let (Some(rejected), Some(last)) = (&mut self.rejected, header.line_end.last()) {
+            rejected.line_end = *last;
+        }
         Ok(())
     }
 

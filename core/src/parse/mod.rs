@@ -23,4 +23,4 @@ pub use json::FileFormat;
 pub(crate) use json::no_object;
 pub use reader::RowReader;
 pub use row::{Header, Problem, RawRow};
-pub use text::FileEncoding;
+pub use text::{FileEncoding, text_of};

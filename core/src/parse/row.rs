@@ -58,4 +58,14 @@ impl Header {
     pub fn as_delivered<'t>(&self, text: &'t [u8]) -> Cow<'t, [u8]> {
         self.encoding.map_or(Cow::Borrowed(text), |encoding| encoding.bytes_of(text))
     }
+
+    /// Text of the file as it is read again where it was given back: the same, but for bytes that were no text.
+    pub fn as_read_again<'t>(&self, text: &'t [u8]) -> Cow<'t, [u8]> {
+        self.encoding.map_or(Cow::Borrowed(text), |encoding| encoding.read_again(text))
+    }
+
+    /// What ends a line: no line of the file holds it.
+    pub fn line_end_bytes(&self) -> &'static [u8] {
+        if self.line_end == b"\r" { b"\r\n" } else { b"\n" }
+    }
 }

@@ -46,6 +46,26 @@ impl FileEncoding {
         }
         Cow::Owned(self.encoding.encode(&text).0.into_owned())
     }
+
+    /// What is read where `row` was given back: the same, but for what was no text.
+    pub(super) fn read_again(self, row: &[u8]) -> Cow<'_, [u8]> {
+        match std::str::from_utf8(row) {
+            Ok(_) => Cow::Borrowed(row),
+            Err(_) => {
+                let bytes = self.bytes_of(row);
+                let (text, _) = self.encoding.decode_without_bom_handling(&bytes);
+                Cow::Owned(text.into_owned().into_bytes())
+            }
+        }
+    }
+}
+
+/// The text of what was delivered as `encoding`, as UTF-8; what is UTF-8 as it is.
+pub fn text_of<'r>(reader: impl Read + 'r, encoding: Option<FileEncoding>) -> Box<dyn Read + 'r> {
+    match encoding {
+        None => Box::new(reader),
+        Some(encoding) => Box::new(TextReader::new(reader, Some(encoding.encoding))),
+    }
 }
 
 /// Gives a file's bytes as UTF-8. A byte order mark says what they are; without one, the contract does.
