@@ -8,6 +8,7 @@ use crate::error::{Error, Policy};
 use crate::failpoint;
 use crate::manifest::{self, Aside, Entry, Original, State};
 use crate::sink::write_file_reason;
+use crate::source::sha256_of;
 use crate::store::StoreError;
 use crate::terminal::Summary;
 use iotpipe_core::reading::Tally;
@@ -72,7 +73,9 @@ fn finish_failure(
     tracing::debug!(file = entry.source, ?policy, "{why}");
     match (policy, error) {
         (Policy::Refuse, Error::Refused(refusal)) => {
-            let refused = refuse(context, entry, &refusal, &why)?;
+            let Some(refused) = refuse(context, entry, &refusal, &why)? else {
+                return finish_failure(context, entry, Error::Changed, summary);
+            };
             context.printer.say(&format!("{:?} is refused and moved to the quarantine: {why}", entry.source));
             summary.failed += 1;
             summary.imperfect = true;
@@ -120,9 +123,13 @@ fn remove_rows(context: &Context<'_>, entry: &Entry, recorded: bool) -> Result<(
     }
 }
 
-fn refuse(context: &Context<'_>, entry: &Entry, refusal: &FileRejection, why: &str) -> Result<Entry, Error> {
+/// `None` where what was refused is another content than was discovered: a refusal comes before all of it is read.
+fn refuse(context: &Context<'_>, entry: &Entry, refusal: &FileRejection, why: &str) -> Result<Option<Entry>, Error> {
     // The names are the entry's: a worker that lost it may not write there.
     let held = take(context, entry)?;
+    if Some(sha256_of(&held.path).map_err(Error::source(&held.path))?) != entry.sha256 {
+        return Ok(None);
+    }
     let (names, lies) = (context.own_quarantine_names(entry), held.lies);
     write_file_reason(&names, refusal, &held.path)?;
     let refused = closed_as(entry, State::Rejected, &lies);
@@ -130,7 +137,7 @@ fn refuse(context: &Context<'_>, entry: &Entry, refusal: &FileRejection, why: &s
     let archive_name = refused.archive_name.as_deref().unwrap_or_default();
     manifest::set_aside(context.store, entry.claim(), &aside, why, &lies, archive_name)?;
     failpoint::reach("aside-marked");
-    Ok(refused)
+    Ok(Some(refused))
 }
 
 fn set_aside_duplicate(

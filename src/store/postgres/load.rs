@@ -6,7 +6,7 @@ use futures_util::TryStreamExt;
 use iotpipe_core::aggregate::Aggregates;
 use iotpipe_core::contract::Contract;
 use iotpipe_core::devices::DeviceNames;
-use iotpipe_core::reading::{Batch, Reading};
+use iotpipe_core::reading::Batch;
 use sea_orm::Statement;
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::Postgres;
@@ -16,6 +16,7 @@ use super::binary_copy::{HEADER, TRAILER, encode_row, row_bytes};
 use super::connection;
 use super::copy_stream::{CopyStream, is_conflict};
 use super::devices::{self, Devices};
+use super::key_order::by_key;
 use super::prepared_statements::PreparedStatements;
 use super::rows::{find_stored, values_of};
 use crate::store::connection::Store;
@@ -389,22 +390,6 @@ impl PostgresLoad<'_> {
         let line = batch.readings[first].position.line as i64;
         Earlier { file_id: self.file_id, file: None, line, differing, is_loaded: false }
     }
-}
-
-/// Readings in the order of the table's key, and those that repeat a key within the batch with the one that came first.
-fn by_key(batch: &Batch, ids: &[i32]) -> (Vec<usize>, Vec<(usize, usize)>) {
-    let key = |(i, r): (usize, &Reading)| (ids[r.device as usize], r.ts, i);
-    let mut keyed: Vec<(i32, i64, usize)> = batch.readings.iter().enumerate().map(key).collect();
-    keyed.sort_unstable();
-    let mut repeats = Vec::new();
-    keyed.dedup_by(|later, first| {
-        let same = (later.0, later.1) == (first.0, first.1);
-        if same {
-            repeats.push((later.2, first.2));
-        }
-        same
-    });
-    (keyed.into_iter().map(|(_, _, i)| i).collect(), repeats)
 }
 
 /// The pinned length of a window, in microseconds; it stays as it is until the transaction ends.
