@@ -2,13 +2,13 @@
 
 use super::context::Context;
 use super::group::{Outcome, Outcomes};
-use super::hold::{hand_back_changed, hand_back_lost, settle_places, take, whereabouts};
+use super::hold::{HeldFile, hand_back_changed, hand_back_lost, settle_places, take, whereabouts};
 use super::target::closed_as;
 use crate::error::{Error, Policy};
 use crate::failpoint;
 use crate::manifest::{self, Aside, Entry, Original, State};
 use crate::sink::write_file_reason;
-use crate::source::sha256_of;
+use crate::source::{Stamp, sha256_of};
 use crate::store::StoreError;
 use crate::terminal::Summary;
 use iotpipe_core::reading::Tally;
@@ -73,9 +73,7 @@ fn finish_failure(
     tracing::debug!(file = entry.source, ?policy, "{why}");
     match (policy, error) {
         (Policy::Refuse, Error::Refused(refusal)) => {
-            let Some(refused) = refuse(context, entry, &refusal, &why)? else {
-                return finish_failure(context, entry, Error::Changed, summary);
-            };
+            let refused = refuse(context, entry, &refusal, &why)?;
             context.printer.say(&format!("{:?} is refused and moved to the quarantine: {why}", entry.source));
             summary.failed += 1;
             summary.imperfect = true;
@@ -83,6 +81,10 @@ fn finish_failure(
         }
         (Policy::HandBack, _) => {
             context.report_once(&format!("{:?}: {why}", entry.source));
+            // While it is held: the content that it has next gives its rows another name.
+            if context.placed(entry, None).private().symlink_metadata().is_ok() {
+                remove_rows(context, entry, true)?;
+            }
             hand_back_changed(context, entry, &why)?;
             remove_rows(context, entry, true)?;
             Ok(None)
@@ -123,13 +125,18 @@ fn remove_rows(context: &Context<'_>, entry: &Entry, recorded: bool) -> Result<(
     }
 }
 
-/// `None` where what was refused is another content than was discovered: a refusal comes before all of it is read.
-fn refuse(context: &Context<'_>, entry: &Entry, refusal: &FileRejection, why: &str) -> Result<Option<Entry>, Error> {
+/// What is not read to its end is set aside only as what was discovered: another file may have taken its name since.
+fn expect_as_discovered(entry: &Entry, held: &HeldFile) -> Result<(), Error> {
+    let now = held.file.metadata().map_err(Error::source(&held.path))?;
+    let is_same = Stamp::of(&now) == entry.stamp()
+        || Some(sha256_of(&held.path).map_err(Error::source(&held.path))?) == entry.sha256;
+    if is_same { Ok(()) } else { Err(Error::Changed) }
+}
+
+fn refuse(context: &Context<'_>, entry: &Entry, refusal: &FileRejection, why: &str) -> Result<Entry, Error> {
     // The names are the entry's: a worker that lost it may not write there.
     let held = take(context, entry)?;
-    if Some(sha256_of(&held.path).map_err(Error::source(&held.path))?) != entry.sha256 {
-        return Ok(None);
-    }
+    expect_as_discovered(entry, &held)?;
     let (names, lies) = (context.own_quarantine_names(entry), held.lies);
     write_file_reason(&names, refusal, &held.path)?;
     let refused = closed_as(entry, State::Rejected, &lies);
@@ -137,7 +144,7 @@ fn refuse(context: &Context<'_>, entry: &Entry, refusal: &FileRejection, why: &s
     let archive_name = refused.archive_name.as_deref().unwrap_or_default();
     manifest::set_aside(context.store, entry.claim(), &aside, why, &lies, archive_name)?;
     failpoint::reach("aside-marked");
-    Ok(Some(refused))
+    Ok(refused)
 }
 
 fn set_aside_duplicate(
@@ -146,7 +153,9 @@ fn set_aside_duplicate(
     original: &Original,
     summary: &mut Summary,
 ) -> Result<Option<Entry>, Error> {
-    let lies = take(context, entry)?.lies;
+    let held = take(context, entry)?;
+    expect_as_discovered(entry, &held)?;
+    let lies = held.lies;
     let duplicate = closed_as(entry, State::Duplicate, &lies);
     let why = format!("same content as {}", original.source);
     let aside = Aside::DuplicateOf(original.id);

@@ -9,7 +9,7 @@ use iotpipe_core::contract::{Contract, SensorType};
 use iotpipe_core::reading::Batch;
 
 /// Keys that are looked up at once: what the server answers is in memory as a whole.
-const KEYS_AT_ONCE: usize = 4096;
+const KEYS_AT_ONCE: usize = 16_384;
 
 /// Which of the readings `keys` (index in the batch, id of the device) have a key that is stored, by index, and how they
 /// compare with the row that has it. Rows of the file `own` are given without its name.
