@@ -45,7 +45,9 @@ pub fn start(folder: Option<&Path>, asked: &Global) -> Option<WorkerGuard> {
     let (writer, guard) = appender.map(tracing_appender::non_blocking).unzip();
     let file =
         writer.map(|writer| fmt::layer().json().with_writer(writer).with_filter(own(level.max(LevelFilter::INFO))));
-    tracing_subscriber::registry().with(terminal).with(file).init();
+    // In front of the layers: their filters would keep the answer to a driver's mere question for the line that follows.
+    let in_front = own(level.max(LevelFilter::INFO));
+    tracing_subscriber::registry().with(terminal).with(file).with(in_front).init();
     if let (Some(folder), Some(reason)) = (folder, failure) {
         tracing::warn!("no log is kept in {}: {reason}", folder.display());
     }

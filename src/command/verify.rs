@@ -153,6 +153,11 @@ impl Verification {
             context.printer.show(&format!("waiting  {path:?}: not yet scanned"));
         }
         self.waiting += found.waiting.len() as u64;
+        for path in found.left_over.iter().take(SHOWN) {
+            context
+                .printer
+                .show(&format!("left     {path:?}: by an attempt that was cut off; its lines are accounted for"));
+        }
         if !found.unknown.is_empty() {
             let data = context.config.paths.data.display();
             context.printer.say(&format!(

@@ -2,12 +2,13 @@
 
 use super::context::Context;
 use super::group::{Outcome, Outcomes};
-use super::hold::{hand_back_changed, hand_back_lost, settle_places, take, whereabouts};
+use super::hold::{HeldFile, hand_back_changed, hand_back_lost, settle_places, take, whereabouts};
 use super::target::closed_as;
 use crate::error::{Error, Fault, Policy};
 use crate::failpoint;
 use crate::manifest::{self, Aside, Entry, Original, State};
 use crate::sink::write_file_reason;
+use crate::source::{Stamp, sha256_of};
 use crate::store::StoreError;
 use crate::terminal::Summary;
 use iotpipe_core::printable::printable;
@@ -83,6 +84,10 @@ fn finish_failure(
         }
         (Policy::HandBack, _) => {
             context.report_once(&format!("{:?}: {why}", entry.source));
+            // While it is held: the content that it has next gives its rows another name.
+            if context.placed(entry, None).private().symlink_metadata().is_ok() {
+                remove_rows(context, entry, true)?;
+            }
             hand_back_changed(context, entry, &why)?;
             remove_rows(context, entry, true)?;
             Ok(None)
@@ -123,9 +128,18 @@ fn remove_rows(context: &Context<'_>, entry: &Entry, recorded: bool) -> Result<(
     }
 }
 
+/// What is not read to its end is set aside only as what was discovered: another file may have taken its name since.
+fn expect_as_discovered(entry: &Entry, held: &HeldFile) -> Result<(), Error> {
+    let now = held.file.metadata().map_err(Error::source(&held.path))?;
+    let is_same = Stamp::of(&now) == entry.stamp()
+        || Some(sha256_of(&held.path).map_err(Error::source(&held.path))?) == entry.sha256;
+    if is_same { Ok(()) } else { Err(Error::Changed) }
+}
+
 fn refuse(context: &Context<'_>, entry: &Entry, refusal: &FileRejection, why: &str) -> Result<Entry, Error> {
     // The names are the entry's: a worker that lost it may not write there.
     let held = take(context, entry)?;
+    expect_as_discovered(entry, &held)?;
     let (names, lies) = (context.own_quarantine_names(entry), held.lies);
     write_file_reason(&names, refusal, &held.path)?;
     let refused = closed_as(entry, State::Rejected, &lies);
@@ -144,7 +158,9 @@ fn set_aside_duplicate(
     original: &Original,
     summary: &mut Summary,
 ) -> Result<Option<Entry>, Error> {
-    let lies = take(context, entry)?.lies;
+    let held = take(context, entry)?;
+    expect_as_discovered(entry, &held)?;
+    let lies = held.lies;
     let duplicate = closed_as(entry, State::Duplicate, &lies);
     let why = format!("same content as {}", original.source);
     let aside = Aside::DuplicateOf(original.id);

@@ -258,15 +258,24 @@ fn settle_place(context: &Context<'_>, entry: &Entry) -> Result<Option<(Place, P
                 hand_back_to_free_name(context, entry, &file).map_err(Error::placing(&file.at_place))?;
                 Ok(())
             }
-            Step::HandBack => hand_back_grown(context, entry, &file),
+            Step::HandBack => {
+                file.remove_unfinished();
+                hand_back_grown(context, entry, &file)
+            }
             Step::RenameTarget => {
                 name = names.next();
                 let Some(next_name) = &name else { return Err(Error::placing(&blame)(all_taken())) };
                 manifest::rename_target(context.store, entry.claim(), next_name)?;
                 Ok(())
             }
-            Step::Arrive => return Ok(Some((goal, blame))),
+            Step::Arrive => {
+                if entry.claim_no > 1 {
+                    file.remove_unfinished();
+                }
+                return Ok(Some((goal, blame)));
+            }
             Step::Lose => {
+                file.remove_unfinished();
                 let why = match state {
                     State::Loaded => "its rows are loaded; its file was overwritten or removed before it was archived",
                     _ => "its file was overwritten or removed before it was archived",

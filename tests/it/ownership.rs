@@ -12,6 +12,7 @@ on_both_databases!(
     replaced_at_any_moment,
     replaced_at_any_moment_of_a_copy,
     a_refused_file_is_replaced_while_it_is_copied,
+    replaced_by_a_file_that_is_refused,
     appended_to_behind_the_pass,
     appended_to_behind_the_pass_of_a_copy,
     overwritten_behind_the_commit,
@@ -77,6 +78,20 @@ fn a_refused_file_is_replaced_while_it_is_copied(db: Db) {
         assert_eq!(whole, [b"ts,co\n1,2\n"], "{moment}");
         world.ok(&["verify"]);
     }
+}
+
+/// A refusal comes before all of a file is read: it is no verdict on what was discovered.
+fn replaced_by_a_file_that_is_refused(db: Db) {
+    let world = World::new(db);
+    world.file("a.csv", telemetry("pump-1", START, 5));
+    let run = world.stopped_at(&["run"], "claimed");
+    world.file("a.csv", "ts,co\n1,2\n");
+    run.go_on().expect_code(0);
+    world.ok(&["run"]);
+    let refused = crate::support::assertions::sha256(b"ts,co\n1,2\n");
+    assert_eq!(world.lines("SELECT state, place, sha256 FROM manifest"), [format!("rejected|quarantine|{refused}")]);
+    assert_eq!((world.stored(), world.files("data").len()), (0, 0));
+    world.ok(&["verify"]);
 }
 
 /// A writer that the system can't tell of: it had the file open under another name.

@@ -9,6 +9,7 @@ use foldhash::fast::RandomState;
 
 use crate::contract::Contract;
 use crate::reading::{Batch, Reading};
+
 pub use stats::{MAX_AVERAGED, Stats, TOLERANCE};
 
 /// The aggregates of one file.

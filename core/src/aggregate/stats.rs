@@ -1,4 +1,4 @@
-//! Count, extremes, mean and deviation of some values.
+//! Count, extremes, mean and deviation of some values. Pure.
 
 /// Values further from 0 than this have a count, a minimum and a maximum, but neither mean nor deviation: a squared
 /// difference, times any count, stays far from what a 64-bit float (1.8e308) and a database can hold. That the limit

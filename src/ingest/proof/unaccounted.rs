@@ -7,7 +7,7 @@ use super::check::refused_as;
 use crate::error::Error;
 use crate::ingest::Context;
 use crate::manifest::{self, Entry, Place, State};
-use crate::source::discover;
+use crate::source::{discover, given_name};
 
 /// Files that no entry knows.
 #[derive(Debug, Default)]
@@ -16,6 +16,9 @@ pub struct Unaccounted {
     pub waiting: Vec<String>,
     /// In `processed/` and `quarantine/`.
     pub unknown: Vec<String>,
+    /// Rows in `quarantine/` that an attempt wrote which was cut off, of a content that its entry no longer has: each of
+    /// them is accounted for elsewhere.
+    pub left_over: Vec<String>,
 }
 
 /// Looks through the folders. Hidden files are nobody's.
@@ -26,8 +29,12 @@ pub fn unaccounted_files(context: &Context<'_>) -> Result<Unaccounted, Error> {
     let mut processed = files_below(&context.config.paths.processed)?;
     let mut quarantine = files_below(&context.config.paths.quarantine)?;
     let waiting = not_taken(context)?;
+    let mut taken_once = HashSet::new();
     // Behind the listing: what came since has an entry by now.
     manifest::each_entry(context.store, &context.origin, |entry| {
+        if entry.claim_no > 0 {
+            taken_once.insert(entry.id);
+        }
         for name in names_in(&entry, Place::Processed) {
             processed.remove(&name);
         }
@@ -50,10 +57,18 @@ pub fn unaccounted_files(context: &Context<'_>) -> Result<Unaccounted, Error> {
         names
     };
     let paths = &context.config.paths;
+    let (left_over, quarantine) = quarantine.into_iter().partition(|name| is_left_over(name, &taken_once));
+    let left_over = below(&paths.quarantine, left_over);
     let unknown = [below(&paths.processed, processed), below(&paths.quarantine, quarantine)].concat();
     // One that was moved on while it was looked for is none.
     let is_there = |path: &String| Path::new(path).symlink_metadata().is_ok();
-    Ok(Unaccounted { waiting, unknown: unknown.into_iter().filter(is_there).collect() })
+    Ok(Unaccounted { waiting, unknown: unknown.into_iter().filter(is_there).collect(), left_over })
+}
+
+/// By its name alone: the rows of one of the entries that somebody had in hand.
+fn is_left_over(name: &str, taken_once: &HashSet<i64>) -> bool {
+    let rows = name.strip_suffix(".reasons.csv").map_or_else(|| name.to_owned(), |stem| format!("{stem}.rejected.csv"));
+    given_name(&rows).is_some_and(|given| given.is_rejected && given.entry.is_some_and(|id| taken_once.contains(&id)))
 }
 
 /// Below the folder of `place`: where it lies, and where it may lie by now.

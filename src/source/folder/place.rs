@@ -306,6 +306,15 @@ impl PlacedFile {
         Ok(())
     }
 
+    /// Removes what this claim and earlier ones left of copies, once there is no use for them.
+    pub fn remove_unfinished(&self) {
+        for claim_no in self.claim_no.saturating_sub(16).max(1)..=self.claim_no {
+            if let Some(copy) = self.unfinished_of(claim_no) {
+                let _ = fs::remove_file(copy);
+            }
+        }
+    }
+
     /// Gives the verified copy the target's name.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ mod binary_copy;
 pub(super) mod connection;
 mod copy_stream;
 pub(super) mod devices;
+mod key_order;
 mod load;
 mod nodelay;
 mod prepared_statements;

@@ -1,4 +1,4 @@
-//! Rows by their keys: in the key's order, and those that are stored on PostgreSQL.
+//! Stored rows, found by their keys on PostgreSQL.
 
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Row, ValueRef};
@@ -6,10 +6,10 @@ use sqlx::{AssertSqlSafe, Row, ValueRef};
 use super::binary_copy::encode_cell;
 use crate::store::duplicate::Earlier;
 use iotpipe_core::contract::{Contract, SensorType};
-use iotpipe_core::reading::{Batch, Reading};
+use iotpipe_core::reading::Batch;
 
 /// Keys that are looked up at once: what the server answers is in memory as a whole.
-const KEYS_AT_ONCE: usize = 4096;
+const KEYS_AT_ONCE: usize = 16_384;
 
 /// Which of the readings `keys` (index in the batch, id of the device) have a key that is stored, by index, and how they
 /// compare with the row that has it. Rows of the file `own` are given without its name.
@@ -79,20 +79,4 @@ pub(super) fn values_of(batch: &Batch, index: usize, contract: &Contract) -> Vec
 /// A time as PostgreSQL takes it, from microseconds since 1970-01-01 UTC.
 pub(super) fn time(micros: i64) -> chrono::DateTime<chrono::Utc> {
     chrono::DateTime::from_timestamp_micros(micros).unwrap_or_default()
-}
-
-/// Readings in the order of the table's key, and those that repeat a key within the batch with the one that came first.
-pub(super) fn by_key(batch: &Batch, ids: &[i32]) -> (Vec<usize>, Vec<(usize, usize)>) {
-    let key = |(i, r): (usize, &Reading)| (ids[r.device as usize], r.ts, i);
-    let mut keyed: Vec<(i32, i64, usize)> = batch.readings.iter().enumerate().map(key).collect();
-    keyed.sort_unstable();
-    let mut repeats = Vec::new();
-    keyed.dedup_by(|later, first| {
-        let same = (later.0, later.1) == (first.0, first.1);
-        if same {
-            repeats.push((later.2, first.2));
-        }
-        same
-    });
-    (keyed.into_iter().map(|(_, _, i)| i).collect(), repeats)
 }
