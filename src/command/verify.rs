@@ -154,10 +154,10 @@ impl Verification {
         }
         self.waiting += found.waiting.len() as u64;
         for path in found.left_over.iter().take(SHOWN) {
-            context
-                .printer
-                .show(&format!("left     {path:?}: by an attempt that was cut off; its lines are accounted for"));
+            let why = "by its name the rows of an attempt that was cut off, of a content that its file no longer has";
+            context.printer.show(&format!("UNKNOWN  {path:?}: {why}; remove it once they are not missed"));
         }
+        self.not_at_all += found.left_over.len() as u64;
         if !found.unknown.is_empty() {
             let data = context.config.paths.data.display();
             context.printer.say(&format!(

@@ -89,8 +89,8 @@ impl Context<'_> {
         }
     }
 
-    /// Takes the aggregates of one pass under `contract`. What has no room in memory waits beside the quarantine, where there must be room
-    /// for as much as the file has.
+    /// Takes the aggregates of one pass under `contract`. What has no room in memory waits beside the quarantine, where
+    /// there must be room for as much as the file has.
     pub fn aggregates(&self, contract: &Contract) -> AggregateSink {
         let bytes = AGGREGATE_MEMORY / self.batch_memory.passes();
         AggregateSink::new(contract, &self.config.paths.quarantine, bytes)

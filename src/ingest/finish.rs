@@ -84,12 +84,16 @@ fn finish_failure(
         }
         (Policy::HandBack, _) => {
             context.report_once(&format!("{:?}: {why}", entry.source));
-            // While it is held: the content that it has next gives its rows another name.
-            if context.placed(entry, None).private().symlink_metadata().is_ok() {
+            // First, while it is held: the content that it has next gives its rows another name, and a kill in between
+            // would leave these behind. Where it is not held, only who still has the claim may.
+            let is_held = context.placed(entry, None).private().symlink_metadata().is_ok();
+            if is_held {
                 remove_rows(context, entry, true)?;
             }
             hand_back_changed(context, entry, &why)?;
-            remove_rows(context, entry, true)?;
+            if !is_held {
+                remove_rows(context, entry, true)?;
+            }
             Ok(None)
         }
         (Policy::Vanish, _) => {

@@ -96,7 +96,8 @@ impl Storm {
         if devices < 3 {
             println!("edges: data/, processed/ and quarantine/ are on {devices} file systems here");
         }
-        world.ok(&["migrate"]);
+        // The folders have their markers before anything is killed.
+        world.ok(&["scan"]);
         let random = ChaCha8Rng::seed_from_u64(seed);
         Storm {
             world,

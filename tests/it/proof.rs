@@ -21,6 +21,7 @@ on_both_databases!(
     a_correction_that_is_typed,
     a_correction_that_is_moved,
     more_rows_in_the_quarantine,
+    rows_that_a_cut_off_attempt_left,
     a_database_restored_from_a_backup,
     zeros_with_a_sign,
 );
@@ -280,6 +281,20 @@ fn more_rows_in_the_quarantine(db: Db) {
     // Nobody corrects what was stored before.
     fs::write(world.path(&rejected), text.replace("31", "32")).unwrap();
     says(&world, 1, &["differs from its line"]);
+}
+
+/// Their name is all that is known of them.
+fn rows_that_a_cut_off_attempt_left(db: Db) {
+    let world = World::new(db);
+    world.file("a.csv", telemetry("pump-1", START, 5));
+    world.ok(&["run"]);
+    let left = "quarantine/a.0123456789ab-1.rejected.csv";
+    fs::write(world.path(left), "ts\nsoon\n").unwrap();
+    says(&world, 3, &[left, "cut off"]);
+    fs::rename(world.path(left), world.path("quarantine/a.0123456789ab-7.rejected.csv")).unwrap();
+    says(&world, 1, &["is no file of the manifest"]);
+    fs::remove_file(world.path("quarantine/a.0123456789ab-7.rejected.csv")).unwrap();
+    says(&world, 0, &["every line accounted for"]);
 }
 
 fn a_database_restored_from_a_backup(db: Db) {

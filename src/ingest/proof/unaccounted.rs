@@ -16,8 +16,8 @@ pub struct Unaccounted {
     pub waiting: Vec<String>,
     /// In `processed/` and `quarantine/`.
     pub unknown: Vec<String>,
-    /// Rows in `quarantine/` that an attempt wrote which was cut off, of a content that its entry no longer has: each of
-    /// them is accounted for elsewhere.
+    /// Rows in `quarantine/` that an attempt wrote which was cut off, of a content that its entry no longer has. Their
+    /// names alone say so: that proves nothing.
     pub left_over: Vec<String>,
 }
 

@@ -14,8 +14,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How every transaction begins: isolation and the patience with a silent host do not depend on the server's defaults,
 /// all else does. A host that falls silent loses its transaction within a minute, since others wait for the keys that it
-/// holds. A commit is on the disk before its file moves. Set for the transaction alone: a pooler may give the next one to another session of the server. Keepalives mean
-/// something over TCP only, and are ignored elsewhere.
+/// holds. A commit is on the disk before its file moves. Set for the transaction alone: a pooler may give the next one to
+/// another session of the server. Keepalives mean something over TCP only, and are ignored elsewhere.
 pub(in crate::store) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED;
     SET LOCAL idle_in_transaction_session_timeout = '60s'; SET LOCAL tcp_keepalives_idle = 30;
     SET LOCAL tcp_keepalives_interval = 10; SET LOCAL tcp_keepalives_count = 3;
