@@ -267,7 +267,7 @@ pub fn descent_of(store: &Store, name: &str, sha256: &str) -> Result<Descent, St
     })
 }
 
-async fn by_hash(session: &Session, hash: &str) -> Result<Vec<Entry>, sea_orm::DbErr> {
+async fn by_hash(session: &Session<'_>, hash: &str) -> Result<Vec<Entry>, sea_orm::DbErr> {
     Entity::find().filter(Column::Sha256.starts_with(hash)).order_by_asc(Column::Id).all(session).await
 }
 
