@@ -23,7 +23,7 @@ impl Read for Pieces<'_> {
 }
 
 /// Dialects that the first byte of the parser's input chooses from.
-const DIALECTS: [&str; 4] = ["multiline = true", "", "comment = '#'", "delimiter = 'whitespace'"];
+const DIALECTS: [&str; 4] = ["multiline = true", "", "comment = ['#', ',x']", "delimiter = 'whitespace'"];
 
 /// Every byte is in exactly one row, ends a line, or stands in one that is counted as skipped; and where nothing is wrong,
 /// the csv crate counts the same fields, and reads the same where the header has one.
@@ -91,7 +91,7 @@ fn behind<'a>(
     skipped: &mut u64,
 ) -> &'a [u8] {
     loop {
-        let comment = csv.comment.as_ref().filter(|comment| bytes.starts_with(comment.as_bytes()));
+        let comment = csv.comments.iter().find(|comment| bytes.starts_with(comment.as_bytes()));
         if !row.is_empty() && bytes.starts_with(row) && comment.is_none() {
             return &bytes[row.len()..];
         }

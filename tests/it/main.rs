@@ -18,6 +18,7 @@ mod database_away;
 mod defects;
 mod disk_full;
 mod duplicates;
+mod exports;
 mod extremes;
 mod folders;
 mod foreign;

@@ -53,8 +53,8 @@ pub struct CsvFormat {
     pub skip_lines_after_header: u64,
     /// The names of the columns, where files have no header.
     pub header: Option<Vec<String>>,
-    /// What a line begins with that is skipped.
-    pub comment: Option<String>,
+    /// What lines begin with that are skipped.
+    pub comments: Vec<String>,
     /// The encoding of a file without a byte order mark; `None` for UTF-8.
     pub encoding: Option<&'static Encoding>,
     /// Whether a quoted field may hold line ends. Where not, a line end ends a row, whatever is open.

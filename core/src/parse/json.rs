@@ -156,8 +156,29 @@ fn object(line: &str, raw: &str, wanted: &[(usize, &[String])], values: &mut [Op
                 _ => {}
             }
         }
-        if !within.is_empty() && value.get().starts_with('{') {
-            object(line, value.get(), &within, values)?;
+        below(line, value.get(), &within, values)?;
+    }
+    Some(())
+}
+
+/// Looks for what is wanted in a value, if it is an object, or an array, whose elements are named by their numbers from 0.
+fn below(line: &str, raw: &str, wanted: &[(usize, &[String])], values: &mut [Option<Value>]) -> Option<()> {
+    match raw.as_bytes().first() {
+        _ if wanted.is_empty() => Some(()),
+        Some(b'{') => object(line, raw, wanted, values),
+        Some(b'[') => array(line, raw, wanted, values),
+        _ => Some(()),
+    }
+}
+
+fn array(line: &str, raw: &str, wanted: &[(usize, &[String])], values: &mut [Option<Value>]) -> Option<()> {
+    let elements: Vec<&RawValue> = serde_json::from_str(raw).ok()?;
+    for (field, path) in wanted {
+        let element = path.first().and_then(|number| number.parse::<usize>().ok()).and_then(|n| elements.get(n));
+        match (element, path) {
+            (Some(element), [_]) => values[*field] = value_of(line, element.get()),
+            (Some(element), [_, rest @ ..]) => below(line, element.get(), &[(*field, rest)], values)?,
+            _ => {}
         }
     }
     Some(())

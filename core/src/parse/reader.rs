@@ -15,7 +15,8 @@ use crate::contract::{Contract, CsvFormat};
 pub struct RowReader<R> {
     pub(super) reader: TextReader<R>,
     pub(super) dialect: Dialect,
-    pub(super) comment: Option<Vec<u8>>,
+    /// What lines begin with that are no rows.
+    comments: Vec<Vec<u8>>,
     /// What is looked for where each line is a JSON object.
     pub(super) json: Option<JsonFields>,
     final_newline_required: bool,
@@ -54,7 +55,7 @@ impl<R: Read> RowReader<R> {
         Self {
             reader: TextReader::new(reader, csv.encoding),
             dialect,
-            comment: csv.comment.as_ref().map(|text| text.as_bytes().to_vec()),
+            comments: csv.comments.iter().map(|text| text.as_bytes().to_vec()).collect(),
             json: None,
             final_newline_required: csv.final_newline_required,
             block_bytes: BLOCK_BYTES,
@@ -124,7 +125,7 @@ impl<R: Read> RowReader<R> {
             return self.overlong_piece(true);
         }
         while self.start < self.end {
-            if self.comment.is_some() {
+            if !self.comments.is_empty() {
                 match self.skip_comment() {
                     Some(true) => continue,
                     Some(false) => {}
@@ -167,15 +168,11 @@ impl<R: Read> RowReader<R> {
 
     /// Skips what is a comment at `start`; whether there was one, or `None` where more bytes must tell.
     fn skip_comment(&mut self) -> Option<bool> {
-        let comment = self.comment.as_deref().unwrap_or_default();
         let rest = &self.block.bytes[self.start..self.end];
         if !self.in_comment {
-            let common = rest.len().min(comment.len());
-            if rest[..common] != comment[..common] {
-                return Some(false);
-            }
-            if common < comment.len() {
-                return self.at_end.then_some(false);
+            if !self.comments.iter().any(|comment| rest.starts_with(comment)) {
+                let may_go_on = !self.at_end && self.comments.iter().any(|comment| comment.starts_with(rest));
+                return (!may_go_on).then_some(false);
             }
             self.block.skipped += 1;
         }

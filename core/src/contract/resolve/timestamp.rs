@@ -13,7 +13,9 @@ pub(super) fn rule(contract: &ContractTable) -> Result<TimestampRule, String> {
     if columns.is_empty() {
         return Err("contract.timestamp.column: names no column".into());
     }
-    let formats = table.format.as_slice().iter().map(|text| format(table, text)).collect::<Result<Vec<_>, _>>()?;
+    let names = zone_names(table)?;
+    let formats =
+        table.format.as_slice().iter().map(|text| format(table, &names, text)).collect::<Result<Vec<_>, _>>()?;
     if formats.is_empty() {
         return Err("contract.timestamp.format: names no format".into());
     }
@@ -26,7 +28,7 @@ pub(super) fn rule(contract: &ContractTable) -> Result<TimestampRule, String> {
     Ok(TimestampRule { columns, formats, earliest: earliest(&earliest_text)?, earliest_text })
 }
 
-fn format(table: &TimestampTable, text: &str) -> Result<TimestampFormat, String> {
+fn format(table: &TimestampTable, names: &[(String, Offset)], text: &str) -> Result<TimestampFormat, String> {
     let key = || format!("contract.timestamp.format = \"{text}\"");
     let ambiguous = match table.ambiguous {
         AmbiguousName::Reject => Ambiguous::Reject,
@@ -41,7 +43,8 @@ fn format(table: &TimestampTable, text: &str) -> Result<TimestampFormat, String>
         "rfc3339" => Ok(TimestampFormat::Rfc3339),
         "excel_days" => Ok(TimestampFormat::excel_days(zone(table)?, ambiguous)),
         pattern if pattern.contains('%') => {
-            TimestampFormat::pattern(pattern, zone(table)?, ambiguous).map_err(|e| format!("{}: {e}", key()))
+            TimestampFormat::pattern_with_zones(pattern, zone(table)?, ambiguous, names)
+                .map_err(|e| format!("{}: {e}", key()))
         }
         _ => Err(format!(
             "{}: must be unix_seconds, unix_millis, unix_micros, unix_nanos, rfc3339, excel_days or a pattern such as \
@@ -49,6 +52,23 @@ fn format(table: &TimestampTable, text: &str) -> Result<TimestampFormat, String>
             key()
         )),
     }
+}
+
+/// What the names of zones mean that a pattern may have.
+fn zone_names(table: &TimestampTable) -> Result<Vec<(String, Offset)>, String> {
+    let used = table.format.as_slice().iter().any(|format| format.contains("%Z"));
+    if !used && !table.zone_names.is_empty() {
+        return Err("contract.timestamp.zone_names: no format has %Z, which reads them".into());
+    }
+    let named = |(name, offset): (&String, &String)| {
+        let key = format!("contract.timestamp.zone_names.{name} = \"{offset}\"");
+        if name.is_empty() || name.contains('%') {
+            return Err(format!("{key}: no name of a zone"));
+        }
+        let offset = fixed_offset(offset).ok_or_else(|| format!("{key}: must be an offset such as -05:00"))?;
+        Ok((name.clone(), offset.to_offset(jiff::Timestamp::UNIX_EPOCH)))
+    };
+    table.zone_names.iter().map(named).collect()
 }
 
 /// A zone by its name, or a fixed offset: `+01:00`, `GMT+02:00`, `UTC-3`.
