@@ -26,6 +26,8 @@ mod help;
 mod hostile;
 mod isolation;
 mod lifecycle;
+mod named_files;
+mod nothing_to_do;
 mod own_names;
 #[cfg(feature = "failpoints")]
 mod ownership;
