@@ -181,8 +181,7 @@ impl<R: Read> RowReader<R> {
                 (self.start, self.line, self.in_comment) = (self.start + next, self.line + 1, false);
             }
             None => {
-                // A CR at the end may be half of a line end.
-                let kept = usize::from(!self.at_end && rest.ends_with(b"\r"));
+                let kept = if self.at_end { 0 } else { self.dialect.line_ends.undecided(rest) };
                 (self.start, self.in_comment) = (self.end - kept, !self.at_end);
             }
         }
@@ -218,8 +217,7 @@ impl<R: Read> RowReader<R> {
         let is_last = self.at_end && piece.len() == window.len();
         let (text, next) = match self.dialect.line_ends.find(piece, is_last) {
             Some(LineEnd { at, next }) => (at, Some(next)),
-            // A CR at the end may be half of a line end.
-            None if !is_last && piece.len() > 1 && piece.ends_with(b"\r") => (piece.len() - 1, None),
+            None if !is_last => (piece.len() - self.dialect.line_ends.undecided(piece), None),
             None => (piece.len(), None),
         };
         self.overlong = next.is_none() && !is_last;
