@@ -121,6 +121,7 @@ fn run_command(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
         arrivals,
         stop,
         contract_kept: AtomicBool::new(false),
+        unnamed_columns: Mutex::default(),
         replayed: AtomicI64::new(0),
         reported,
     };

@@ -49,3 +49,4 @@ mod taking_out;
 mod upgrade;
 mod verify;
 mod windows;
+mod wrong_guesses;

@@ -40,6 +40,22 @@ pub struct Contract {
     pub body: String,
 }
 
+impl Contract {
+    /// All columns that it names.
+    pub fn columns(&self) -> impl Iterator<Item = &ColumnName> {
+        let device = match &self.device {
+            DeviceRule::Column(column) => Some(column),
+            _ => None,
+        };
+        self.timestamp.columns.iter().chain(device).chain(self.sensors.iter().map(|sensor| &sensor.column))
+    }
+
+    /// Whether it names the column of this name.
+    pub fn names_column(&self, name: &str) -> bool {
+        self.columns().any(|column| column.fits(name))
+    }
+}
+
 /// The dialect of the CSV files.
 #[derive(Debug, Clone)]
 pub struct CsvFormat {
@@ -105,6 +121,14 @@ pub enum ColumnName {
 }
 
 impl ColumnName {
+    /// Whether it means a column of this name (already trimmed).
+    pub fn fits(&self, name: &str) -> bool {
+        match self {
+            ColumnName::Spelled(spellings) => spellings.iter().any(|spelling| spelling.trim() == name),
+            ColumnName::Match(pattern) => pattern.is_match(name),
+        }
+    }
+
     /// As people know it: its first spelling, or the pattern.
     pub fn shown(&self) -> &str {
         match self {

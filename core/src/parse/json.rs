@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::fields::{FieldIndex, MAX_ROW, Place, Split};
 use super::line_end::{LineEnd, LineEnds};
-use crate::contract::{ColumnName, Contract, DeviceRule};
+use crate::contract::{ColumnName, Contract};
 
 /// What a source file is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,13 +55,8 @@ enum Value {
 impl JsonFields {
     /// Those that `contract` names.
     pub(super) fn of(contract: &Contract) -> Self {
-        let device = match &contract.device {
-            DeviceRule::Column(column) => Some(column),
-            _ => None,
-        };
-        let sensors = contract.sensors.iter().map(|sensor| &sensor.column);
         let mut fields: Vec<JsonField> = Vec::new();
-        for column in contract.timestamp.columns.iter().chain(device).chain(sensors) {
+        for column in contract.columns() {
             if !fields.iter().any(|field| field.name == column.shown()) {
                 fields.push(JsonField { name: column.shown().to_owned(), paths: paths(column) });
             }
@@ -129,6 +124,28 @@ pub(crate) fn no_object(line: &[u8]) -> String {
         Err(_) => "not valid UTF-8".to_owned(),
         Ok(Err(e)) => format!("not one JSON object: {e}"),
         Ok(Ok(_)) => "not one JSON object".to_owned(),
+    }
+}
+
+/// The paths of the values in an object, as a contract may name them; the first `most`.
+pub(crate) fn paths_in(line: &[u8], most: usize) -> Vec<String> {
+    let mut paths = Vec::new();
+    if let Ok(object) = serde_json::from_slice::<Entries<'_>>(line) {
+        collect_paths(object, "", most, &mut paths);
+    }
+    paths
+}
+
+fn collect_paths(Entries(entries): Entries<'_>, above: &str, most: usize, paths: &mut Vec<String>) {
+    for (key, value) in entries {
+        if paths.len() == most {
+            return;
+        }
+        let path = format!("{above}{key}");
+        match serde_json::from_str::<Entries<'_>>(value.get()) {
+            Ok(object) => collect_paths(object, &format!("{path}."), most, paths),
+            Err(_) => paths.push(path),
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod headers;
 mod lines;
 mod numbers;
 mod refusals;
+mod rows;
 mod times;
 
 use crate::support::{Db, World};

@@ -78,11 +78,22 @@ fn zone(table: &TimestampTable) -> Result<TimeZone, String> {
         return Ok(zone);
     }
     TimeZone::get(name).map_err(|e| {
+        let instead = zone_of_city(name).unwrap_or_else(|| "Europe/Rome".to_owned());
         format!(
-            "contract.timestamp.zone = \"{name}\": {e}; write a name such as Europe/Rome, or an offset such as +01:00"
+            "contract.timestamp.zone = \"{name}\": {e}; write a name such as {instead}, or an offset such as +01:00"
         )
     })
 }
+
+/// The full name of a zone by its city alone.
+fn zone_of_city(city: &str) -> Option<String> {
+    let city = city.trim().replace(' ', "_");
+    let is_its = |name: &str| name.rsplit('/').next().is_some_and(|last| last.eq_ignore_ascii_case(&city));
+    jiff::tz::db().available().map(|name| name.to_string()).find(|name| name.contains('/') && is_its(name))
+}
+
+/// Hours that a zone may lie from UTC.
+const FARTHEST: u8 = 14;
 
 fn fixed_offset(text: &str) -> Option<TimeZone> {
     let bare = ["GMT", "UTC"].into_iter().find_map(|prefix| text.strip_prefix(prefix)).unwrap_or(text).trim();
@@ -97,7 +108,7 @@ fn fixed_offset(text: &str) -> Option<TimeZone> {
         None => (digits, "0"),
     };
     let number = |text: &str| text.parse::<u8>().ok().filter(|_| text.len() <= 2);
-    let (hours, minutes) = (number(hours)?, number(minutes).filter(|m| *m < 60)?);
+    let (hours, minutes) = (number(hours).filter(|h| *h <= FARTHEST)?, number(minutes).filter(|m| *m < 60)?);
     let seconds = i32::from(hours) * 3600 + i32::from(minutes) * 60;
     Offset::from_seconds(sign * seconds).ok().map(TimeZone::fixed)
 }
@@ -130,6 +141,7 @@ mod tests {
             ("Europe/Rome", None),
             ("Etc/GMT+2", None),
             ("+1:60", None),
+            ("GMT+25:00", None),
             ("+", None),
         ] {
             let offset = fixed_offset(text).map(|zone| zone.to_offset(jiff::Timestamp::UNIX_EPOCH).seconds());
