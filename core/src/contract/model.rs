@@ -5,6 +5,7 @@ use std::time::Duration;
 use encoding_rs::Encoding;
 use regex::Regex;
 
+use super::metrics::Metrics;
 use super::null_values::NullValues;
 use super::number::{Decimal, NumberStyle};
 use super::timestamp::TimestampFormat;
@@ -25,6 +26,8 @@ pub struct Contract {
     pub device: DeviceRule,
     /// What is measured; at least one, names unique.
     pub sensors: Vec<Sensor>,
+    /// How to read rows of one measurement each; `None` where a row has a column per sensor.
+    pub long: Option<LongRows>,
     /// What to do with a file that has columns the contract does not name.
     pub extra_columns: ExtraColumns,
     /// Share of rejected rows (0…1) above which the whole file is refused.
@@ -38,6 +41,30 @@ pub struct Contract {
     /// The declaration with every default written out, as TOML: what [`Contract::from_toml`] makes this contract of again,
     /// whatever the defaults are then. The windows' length is left at its default, as in the hash.
     pub body: String,
+}
+
+/// The long layout: a row has one measurement, a column says of what, another has the value.
+#[derive(Debug, Clone)]
+pub struct LongRows {
+    /// The column that says what was measured.
+    pub metric: ColumnName,
+    /// The column of the value.
+    pub value: ColumnName,
+    /// Whether rows whose metric no sensor names are skipped; where not, they are rejected.
+    pub skips_unknown: bool,
+    /// Which sensor a metric means.
+    pub metrics: Metrics,
+}
+
+impl Contract {
+    /// How many cells a reading has: one per sensor, or the one that its row measured.
+    #[inline]
+    pub fn width(&self) -> usize {
+        match self.long {
+            None => self.sensors.len(),
+            Some(_) => 1,
+        }
+    }
 }
 
 /// The dialect of the CSV files.

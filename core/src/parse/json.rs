@@ -59,9 +59,12 @@ impl JsonFields {
             DeviceRule::Column(column) => Some(column),
             _ => None,
         };
-        let sensors = contract.sensors.iter().map(|sensor| &sensor.column);
+        let values: Vec<&ColumnName> = match &contract.long {
+            Some(long) => vec![&long.metric, &long.value],
+            None => contract.sensors.iter().map(|sensor| &sensor.column).collect(),
+        };
         let mut fields: Vec<JsonField> = Vec::new();
-        for column in contract.timestamp.columns.iter().chain(device).chain(sensors) {
+        for column in contract.timestamp.columns.iter().chain(device).chain(values) {
             if !fields.iter().any(|field| field.name == column.shown()) {
                 fields.push(JsonField { name: column.shown().to_owned(), paths: paths(column) });
             }

@@ -46,8 +46,14 @@ pub(super) fn explain(error: Error, offences: Offences, tally: &Tally) -> Error 
     }
 }
 
-/// What a contract might say instead, where most rows have the device and time of another, and other values.
-pub(super) fn remark_on_duplicates(contract: &Contract, tally: &Tally) -> Option<&'static str> {
+/// What a contract might say instead, where it has all rows skipped, or where most rows have the device and time of another, and other values.
+pub(super) fn remark_on_rows(contract: &Contract, tally: &Tally) -> Option<&'static str> {
+    if contract.long.is_some() && tally.total == 0 && tally.skipped > 0 {
+        return Some(
+            "no row has a metric that the contract names: see the sensors' `column`; the others are skipped \
+             (contract.unknown_metrics = \"ignore\")",
+        );
+    }
     let in_nanoseconds = contract.timestamp.formats.iter().any(|f| matches!(f, TimestampFormat::UnixNanos));
     match (2 * tally.differing > tally.total, in_nanoseconds) {
         (false, _) => None,
@@ -57,7 +63,7 @@ pub(super) fn remark_on_duplicates(contract: &Contract, tally: &Tally) -> Option
         ),
         (true, false) => Some(
             "most rows have the device and time of another, and other values: does the file have one row per measurement? \
-             A reading has one row, with a column per sensor",
+             contract.layout = \"long\" reads it, with metric and value",
         ),
     }
 }

@@ -16,7 +16,7 @@ use iotpipe_core::validate::{FileRejection, Layout, Validator};
 
 use super::batch_memory::{BatchMemory, Share};
 use super::read_ahead::{HashingReader, PassedBytes, ReadAhead};
-use super::rejection_limit::{RejectionLimit, explain, refuse_when_too_many, remark_on_duplicates};
+use super::rejection_limit::{RejectionLimit, explain, refuse_when_too_many, remark_on_rows};
 use crate::error::Error;
 use crate::sink::Sink;
 use crate::source::decompressed;
@@ -59,7 +59,7 @@ pub struct Passed {
 
 enum Message {
     Header(Box<Header>),
-    Batch(Batch),
+    Batch(Box<Batch>),
 }
 
 /// Reads the file once and feeds `sinks`, each batch to one sink after the other, in their order.
@@ -90,7 +90,7 @@ pub fn run_pass(input: PassInput<'_>, contract: &Contract, sinks: &mut [&mut dyn
     for sink in sinks.iter_mut() {
         sink.finish()?;
     }
-    if let Some(remark) = remark_on_duplicates(contract, &passed.tally) {
+    if let Some(remark) = remark_on_rows(contract, &passed.tally) {
         tracing::warn!(file = path, "{remark}");
     }
     Ok(passed)
@@ -159,7 +159,7 @@ impl<'a, 's> Dispatch<'a, 's> {
                 self.passed.devices.append(&batch.new_devices);
                 batch.new_devices.clear();
                 self.sinks.iter_mut().try_for_each(|sink| sink.prepare(&batch, &self.passed.devices))?;
-                self.prepared.replace(batch).map_or(Ok(()), |earlier| self.write(earlier))
+                self.prepared.replace(*batch).map_or(Ok(()), |earlier| self.write(earlier))
             }
         }
     }
@@ -234,7 +234,7 @@ impl Judging<'_> {
                     if self.stop.load(Ordering::Relaxed) {
                         return Err(Error::Stopped);
                     }
-                    listening = send(Message::Batch(std::mem::take(&mut batch)));
+                    listening = send(Message::Batch(Box::new(std::mem::take(&mut batch))));
                     if !listening {
                         break;
                     }
@@ -245,7 +245,7 @@ impl Judging<'_> {
             batch.skipped += block.skipped();
             blocks.give_back(block);
         }
-        send(Message::Batch(batch));
+        send(Message::Batch(Box::new(batch)));
         Ok(self.passed.sha256())
     }
 }
