@@ -34,6 +34,8 @@ pub enum Rule {
     BadDevice,
     /// A line that is no JSON object.
     NotJson,
+    /// A line that is not InfluxDB line protocol.
+    NotLineProtocol,
     /// A metric that no sensor of the contract names.
     UnknownMetric,
     /// File: a column of the contract is not in the header.
@@ -66,6 +68,7 @@ impl Rule {
             Rule::UnterminatedLine => "unterminated_line",
             Rule::BadDevice => "bad_device",
             Rule::NotJson => "not_json",
+            Rule::NotLineProtocol => "not_line_protocol",
             Rule::UnknownMetric => "unknown_metric",
             Rule::MissingColumn => "missing_column",
             Rule::ExtraColumn => "extra_column",

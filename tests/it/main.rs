@@ -28,6 +28,7 @@ mod hostile;
 mod isolation;
 mod json_lines;
 mod lifecycle;
+mod line_protocol;
 mod long_layout;
 mod own_names;
 #[cfg(feature = "failpoints")]

@@ -34,7 +34,7 @@ pub struct Layout {
     pub(super) named: usize,
     pub(super) timestamp: Vec<usize>,
     pub(super) device: DeviceAt,
-    /// Whether rows are objects: none of them is a header, or blank.
+    /// Whether the values of a row have names: none of them is a header, or blank.
     pub(super) of_objects: bool,
     /// Where values stand: one place per sensor, [`ABSENT`] where the file has no such column; in the long layout one.
     pub(super) values: Vec<usize>,
@@ -93,7 +93,7 @@ impl Layout {
         }
     }
 
-    /// The same for rows that are JSON objects, whose fields are the values that the contract names.
+    /// The same for rows whose values have names: their fields are those that the contract names.
     pub fn of_objects(self) -> Layout {
         Layout { of_objects: true, ..self }
     }

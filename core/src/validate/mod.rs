@@ -126,6 +126,10 @@ impl<'a> Validator<'a> {
                 (Rule::UnclosedQuote, message)
             }
             Some(Problem::NotJson) => (Rule::NotJson, no_object(row.bytes)),
+            Some(Problem::NotLineProtocol) => (
+                Rule::NotLineProtocol,
+                "not a line such as `weather,device=roof temp=21.5,rain=0i 1700000000`".to_owned(),
+            ),
             Some(Problem::TooLong) => (Rule::TooLong, "the line is longer than 1 MiB".to_owned()),
             Some(Problem::Unterminated) => (
                 Rule::UnterminatedLine,

@@ -2,7 +2,7 @@
 
 use iotpipe_core::contract::{Contract, TimestampFormat};
 use iotpipe_core::offences::Offences;
-use iotpipe_core::parse::RawRow;
+use iotpipe_core::parse::{FileFormat, RawRow};
 use iotpipe_core::reading::{Rule, Tally, Verdict};
 use iotpipe_core::validate::FileRejection;
 
@@ -47,7 +47,10 @@ pub(super) fn explain(error: Error, offences: Offences, tally: &Tally) -> Error 
 }
 
 /// What a contract might say instead, where it has all rows skipped, or where most rows have the device and time of another, and other values.
-pub(super) fn remark_on_rows(contract: &Contract, tally: &Tally) -> Option<&'static str> {
+pub(super) fn remark_on_rows(contract: &Contract, format: FileFormat, tally: &Tally) -> Option<&'static str> {
+    if format == FileFormat::LineProtocol && tally.total == 0 && tally.skipped > 0 {
+        return Some("no line has a field that the contract names: see the sensors' `column`; other lines are skipped");
+    }
     if contract.long.is_some() && tally.total == 0 && tally.skipped > 0 {
         return Some(
             "no row has a metric that the contract names: see the sensors' `column`; the others are skipped \

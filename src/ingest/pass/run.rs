@@ -69,7 +69,7 @@ enum Message {
 /// were discovered, and whatever a sink says. The sinks are finished only when all is well.
 pub fn run_pass(input: PassInput<'_>, contract: &Contract, sinks: &mut [&mut dyn Sink]) -> Result<Passed, Error> {
     let (expected, max_rejected_ratio) = (input.expected_sha256.to_owned(), input.max_rejected_ratio);
-    let (share, path) = (input.memory.share(), input.path);
+    let (share, path, format) = (input.memory.share(), input.path, input.format);
     let opened = open(input, contract)?;
     let dispatch = Dispatch::to(sinks, &share, path);
     // All of a small file is there already: a thread would cost more than it does.
@@ -90,7 +90,7 @@ pub fn run_pass(input: PassInput<'_>, contract: &Contract, sinks: &mut [&mut dyn
     for sink in sinks.iter_mut() {
         sink.finish()?;
     }
-    if let Some(remark) = remark_on_rows(contract, &passed.tally) {
+    if let Some(remark) = remark_on_rows(contract, format, &passed.tally) {
         tracing::warn!(file = path, "{remark}");
     }
     Ok(passed)
@@ -204,10 +204,11 @@ fn open<'a>(input: PassInput<'a>, contract: &'a Contract) -> Result<OpenedFile<'
     let mut rows = match input.format {
         FileFormat::Csv => RowReader::new(plain, &contract.csv),
         FileFormat::JsonLines => RowReader::json_lines(plain, contract),
+        FileFormat::LineProtocol => RowReader::line_protocol(plain, contract),
     };
     let header = header_of(&mut rows, contract)?;
     let layout = Layout::bind(contract, &header.names, input.path).map_err(Error::Refused)?;
-    let layout = if input.format == FileFormat::JsonLines { layout.of_objects() } else { layout };
+    let layout = if input.format == FileFormat::Csv { layout } else { layout.of_objects() };
     let validator = Validator::new(contract, layout, input.path, input.discovered_at);
     let PassInput { max_rejected_ratio, stop, .. } = input;
     Ok(OpenedFile { rows, judging: Judging { header, validator, passed, max_rejected_ratio, stop } })
