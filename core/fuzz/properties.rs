@@ -23,7 +23,7 @@ impl Read for Pieces<'_> {
 }
 
 /// Dialects that the first byte of the parser's input chooses from.
-const DIALECTS: [&str; 4] = ["multiline = true", "", "comment = '#'", "delimiter = 'whitespace'"];
+const DIALECTS: [&str; 4] = ["multiline = true", "", "comment = ['#', ',x']", "delimiter = 'whitespace'"];
 
 /// Every byte is in exactly one row, ends a line, or stands in one that is counted as skipped; and where nothing is wrong,
 /// the csv crate counts the same fields, and reads the same where the header has one.
@@ -80,6 +80,37 @@ pub fn parser(data: &[u8]) {
     }
 }
 
+/// Every byte of a file of JSON lines is in exactly one row, ends a line, or stands in one that is counted as skipped; and
+/// a row is an object just where serde_json reads one. The first byte is the size of the pieces, and of the blocks.
+pub fn json_lines(data: &[u8]) {
+    let Some((&choice, file)) = data.split_first() else { return };
+    let size = usize::from(choice % 64) + 1;
+    if file.starts_with(b"\xff\xfe") || file.starts_with(b"\xfe\xff") {
+        return;
+    }
+    let contract = Contract::from_toml("[csv]\ncomment = '//'\ndelimiter = 'whitespace'").unwrap();
+    let mut reader = RowReader::json_lines(Pieces(file, size), &contract).with_block_bytes(size);
+    let Some(header) = reader.header(&contract.csv).unwrap() else { return };
+    let file = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
+    let ends = if header.line_end == b"\r" { &b"\r\n"[..] } else { b"\n" };
+    let (mut rest, mut skipped, mut counted, mut is_first) = (file, 0, header.skipped, true);
+    let mut block = RowBlock::default();
+    while let Some(next) = reader.next_block(block).unwrap() {
+        for row in next.rows() {
+            rest = behind(rest, row.bytes, &contract.csv, ends, std::mem::take(&mut is_first), &mut skipped);
+            let theirs =
+                serde_json::from_slice::<std::collections::BTreeMap<String, &serde_json::value::RawValue>>(row.bytes);
+            assert_eq!(row.problem.is_none(), theirs.is_ok(), "{:?}", String::from_utf8_lossy(row.bytes));
+        }
+        counted += next.skipped();
+        block = next;
+    }
+    assert!(behind(rest, b"", &contract.csv, ends, is_first, &mut skipped).is_empty(), "bytes in no row: {rest:?}");
+    if !file.contains(&b'\r') {
+        assert_eq!(counted, skipped, "lines that are no rows");
+    }
+}
+
 /// What comes behind `row`, which comes next in `bytes` behind line ends, empty lines and comments; their lines are counted.
 /// All of these where `row` is empty. One of the bytes in `ends` ends a line.
 fn behind<'a>(
@@ -91,7 +122,7 @@ fn behind<'a>(
     skipped: &mut u64,
 ) -> &'a [u8] {
     loop {
-        let comment = csv.comment.as_ref().filter(|comment| bytes.starts_with(comment.as_bytes()));
+        let comment = csv.comments.iter().find(|comment| bytes.starts_with(comment.as_bytes()));
         if !row.is_empty() && bytes.starts_with(row) && comment.is_none() {
             return &bytes[row.len()..];
         }
@@ -107,7 +138,7 @@ fn behind<'a>(
                 rest
             }
             [b'\r', rest @ ..] => rest,
-            [b' ' | b'\t', rest @ ..] if csv.delimiter == Delimiter::Whitespace => rest,
+            [b' ' | b'\t' | b'\x0c', rest @ ..] if csv.delimiter == Delimiter::Whitespace => rest,
             _ if row.is_empty() => return bytes,
             _ => panic!("{row:?} is not what comes next in {bytes:?}"),
         }

@@ -13,6 +13,7 @@ mod recheck;
 mod retries;
 mod stray;
 mod target;
+mod unnamed_columns;
 mod work;
 
 pub use context::Context;

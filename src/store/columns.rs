@@ -49,7 +49,7 @@ pub(super) enum ValuesIn {
 }
 
 /// The sensors whose values are aggregated, of this contract and of earlier ones.
-pub(super) async fn aggregated_sensors(db: &Session, embedded: bool) -> Result<Vec<(String, ValuesIn)>, DbErr> {
+pub(super) async fn aggregated_sensors(db: &Session<'_>, embedded: bool) -> Result<Vec<(String, ValuesIn)>, DbErr> {
     if layout::is_long(db).await? {
         let sensors = sensor::Entity::find().order_by_asc(sensor::Column::Id).all(db).await?;
         let sensors = sensors.into_iter().filter(|sensor| sensor.kind != "text");

@@ -24,6 +24,7 @@ mod snapshot;
 mod sqlite;
 mod transaction;
 mod unload;
+mod unnamed_columns;
 mod window;
 
 pub use connection::Store;
@@ -37,4 +38,6 @@ pub use session::Session;
 pub use snapshot::{FileRows, Snapshot, StoredAggregate};
 pub use transaction::{LoadTransaction, Totals};
 pub use unload::{TakenOut, Unloading};
+pub use unnamed_columns::UnnamedColumn;
+pub(crate) use unnamed_columns::keep_columns_statement;
 pub use window::WindowPin;

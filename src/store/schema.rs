@@ -147,7 +147,7 @@ fn by_width(contract: &Contract) -> Vec<&Sensor> {
 
 /// Whether nothing is left to do. Needs no more than the right to read.
 pub(super) async fn is_current(
-    db: &Session,
+    db: &Session<'_>,
     contract: &Contract,
     pin: WindowPin,
     embedded: bool,
@@ -168,7 +168,7 @@ pub(super) async fn is_current(
     Ok(contract.sensors.iter().all(fits))
 }
 
-async fn has_migrations(db: &Session, embedded: bool) -> Result<bool, DbErr> {
+async fn has_migrations(db: &Session<'_>, embedded: bool) -> Result<bool, DbErr> {
     let query = match embedded {
         false => "SELECT count(to_regclass('seaql_migrations'))",
         true => "SELECT count(*) FROM sqlite_master WHERE name = 'seaql_migrations'",
@@ -176,7 +176,7 @@ async fn has_migrations(db: &Session, embedded: bool) -> Result<bool, DbErr> {
     Ok(window::number(db, query).await? == Some(1))
 }
 
-async fn are_migrations_applied(db: &Session) -> Result<bool, Cause> {
+async fn are_migrations_applied(db: &Session<'_>) -> Result<bool, Cause> {
     let mut applied = HashSet::new();
     for row in db.rows("SELECT version FROM seaql_migrations").await? {
         applied.insert(row.try_get_by_index::<String>(0)?);

@@ -65,6 +65,22 @@ impl Contract {
             Some(_) => 1,
         }
     }
+
+    /// All columns that it names.
+    pub fn columns(&self) -> impl Iterator<Item = &ColumnName> {
+        let device = match &self.device {
+            DeviceRule::Column(column) => Some(column),
+            _ => None,
+        };
+        let sensors = self.sensors.iter().filter(|_| self.long.is_none()).map(|sensor| &sensor.column);
+        let long = self.long.iter().flat_map(|long| [&long.metric, &long.value]);
+        self.timestamp.columns.iter().chain(device).chain(sensors).chain(long)
+    }
+
+    /// Whether it names the column of this name.
+    pub fn names_column(&self, name: &str) -> bool {
+        self.columns().any(|column| column.fits(name))
+    }
 }
 
 /// The dialect of the CSV files.
@@ -80,8 +96,8 @@ pub struct CsvFormat {
     pub skip_lines_after_header: u64,
     /// The names of the columns, where files have no header.
     pub header: Option<Vec<String>>,
-    /// What a line begins with that is skipped.
-    pub comment: Option<String>,
+    /// What lines begin with that are skipped.
+    pub comments: Vec<String>,
     /// The encoding of a file without a byte order mark; `None` for UTF-8.
     pub encoding: Option<&'static Encoding>,
     /// Whether a quoted field may hold line ends. Where not, a line end ends a row, whatever is open.
@@ -132,6 +148,14 @@ pub enum ColumnName {
 }
 
 impl ColumnName {
+    /// Whether it means a column of this name (already trimmed).
+    pub fn fits(&self, name: &str) -> bool {
+        match self {
+            ColumnName::Spelled(spellings) => spellings.iter().any(|spelling| spelling.trim() == name),
+            ColumnName::Match(pattern) => pattern.is_match(name),
+        }
+    }
+
     /// As people know it: its first spelling, or the pattern.
     pub fn shown(&self) -> &str {
         match self {

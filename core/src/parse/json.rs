@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::fields::Place;
 use super::line::Value;
-use crate::contract::{ColumnName, Contract, DeviceRule};
+use crate::contract::{ColumnName, Contract};
 
 /// The values of a contract, in the order in which they become fields.
 #[derive(Debug, Clone)]
@@ -26,16 +26,8 @@ struct JsonField {
 impl JsonFields {
     /// Those that `contract` names.
     pub(super) fn of(contract: &Contract) -> Self {
-        let device = match &contract.device {
-            DeviceRule::Column(column) => Some(column),
-            _ => None,
-        };
-        let values: Vec<&ColumnName> = match &contract.long {
-            Some(long) => vec![&long.metric, &long.value],
-            None => contract.sensors.iter().map(|sensor| &sensor.column).collect(),
-        };
         let mut fields: Vec<JsonField> = Vec::new();
-        for column in contract.timestamp.columns.iter().chain(device).chain(values) {
+        for column in contract.columns() {
             if !fields.iter().any(|field| field.name == column.shown()) {
                 fields.push(JsonField { name: column.shown().to_owned(), paths: paths(column) });
             }
@@ -67,6 +59,28 @@ pub(crate) fn no_object(line: &[u8]) -> String {
     }
 }
 
+/// The paths of the values in an object, as a contract may name them; the first `most`.
+pub(crate) fn paths_in(line: &[u8], most: usize) -> Vec<String> {
+    let mut paths = Vec::new();
+    if let Ok(object) = serde_json::from_slice::<Entries<'_>>(line) {
+        collect_paths(object, "", most, &mut paths);
+    }
+    paths
+}
+
+fn collect_paths(Entries(entries): Entries<'_>, above: &str, most: usize, paths: &mut Vec<String>) {
+    for (key, value) in entries {
+        if paths.len() == most {
+            return;
+        }
+        let path = format!("{above}{key}");
+        match serde_json::from_str::<Entries<'_>>(value.get()) {
+            Ok(object) => collect_paths(object, &format!("{path}."), most, paths),
+            Err(_) => paths.push(path),
+        }
+    }
+}
+
 fn paths(column: &ColumnName) -> Vec<Vec<String>> {
     let spellings = match column {
         ColumnName::Spelled(spellings) => spellings.as_slice(),
@@ -91,8 +105,29 @@ fn object(line: &str, raw: &str, wanted: &[(usize, &[String])], values: &mut [Op
                 _ => {}
             }
         }
-        if !within.is_empty() && value.get().starts_with('{') {
-            object(line, value.get(), &within, values)?;
+        below(line, value.get(), &within, values)?;
+    }
+    Some(())
+}
+
+/// Looks for what is wanted in a value, if it is an object, or an array, whose elements are named by their numbers from 0.
+fn below(line: &str, raw: &str, wanted: &[(usize, &[String])], values: &mut [Option<Value>]) -> Option<()> {
+    match raw.as_bytes().first() {
+        _ if wanted.is_empty() => Some(()),
+        Some(b'{') => object(line, raw, wanted, values),
+        Some(b'[') => array(line, raw, wanted, values),
+        _ => Some(()),
+    }
+}
+
+fn array(line: &str, raw: &str, wanted: &[(usize, &[String])], values: &mut [Option<Value>]) -> Option<()> {
+    let elements: Vec<&RawValue> = serde_json::from_str(raw).ok()?;
+    for (field, path) in wanted {
+        let element = path.first().and_then(|number| number.parse::<usize>().ok()).and_then(|n| elements.get(n));
+        match (element, path) {
+            (Some(element), [_]) => values[*field] = value_of(line, element.get()),
+            (Some(element), [_, rest @ ..]) => below(line, element.get(), &[(*field, rest)], values)?,
+            _ => {}
         }
     }
     Some(())

@@ -1,5 +1,8 @@
 //! Where lines end.
 
+/// So many CRs may stand before an LF in a file where a CR alone ends a line, too: how far to look must have an end.
+const MOST_RETURNS: usize = 16;
+
 /// What ends a line in a file; its first line tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LineEnds {
@@ -51,9 +54,16 @@ impl LineEnds {
         }
     }
 
+    /// How many bytes at the end of `bytes`, in which no line end is found, may belong to one.
+    pub(super) fn undecided(self, bytes: &[u8]) -> usize {
+        let most = if self == LineEnds::Any { MOST_RETURNS } else { 1 };
+        bytes.iter().rev().take(most).take_while(|b| **b == b'\r').count()
+    }
+
     /// Whether a line ends at `at`.
     pub(super) fn here(self, bytes: &[u8], at: usize, last: bool) -> Here {
-        let returns = bytes[at..].iter().take_while(|b| **b == b'\r').count();
+        let most = if self == LineEnds::Any { MOST_RETURNS } else { usize::MAX };
+        let returns = bytes[at..].iter().take(most).take_while(|b| **b == b'\r').count();
         match (bytes.get(at + returns), returns, self) {
             (Some(b'\n'), ..) => Here::Yes(at + returns + 1),
             (_, 0, _) => Here::No,
@@ -104,5 +114,15 @@ mod tests {
         assert_eq!(LineEnds::Any.find(b"a\r\nb", false), Some(LineEnd { at: 1, next: 3 }));
         assert_eq!(LineEnds::Any.find(b"a\rb", false), Some(LineEnd { at: 1, next: 2 }));
         assert_eq!(LineEnds::Lf.find(b"a\rb\r\r\n", false), Some(LineEnd { at: 3, next: 6 }));
+        assert_eq!((LineEnds::Any.undecided(b"a\r\r"), LineEnds::Lf.undecided(b"a\r\r")), (2, 1));
+    }
+
+    #[test]
+    fn how_far_is_looked_has_an_end() {
+        let many = b"\r".repeat(1 << 20);
+        assert_eq!(LineEnds::Any.find(&many, false), Some(LineEnd { at: 0, next: 1 }));
+        let most = [b"\r".repeat(MOST_RETURNS), b"\n".to_vec()].concat();
+        assert_eq!(LineEnds::Any.find(&most, false), Some(LineEnd { at: 0, next: MOST_RETURNS + 1 }));
+        assert_eq!(LineEnds::Any.find(&most[..MOST_RETURNS], false), None);
     }
 }

@@ -24,7 +24,7 @@ mod text;
 pub use block::RowBlock;
 pub use fields::{Fields, MAX_ROW};
 pub use format::FileFormat;
-pub(crate) use json::no_object;
+pub(crate) use json::{no_object, paths_in};
 pub use reader::RowReader;
 pub use row::{Header, Problem, RawRow};
 pub use text::{FileEncoding, text_of};

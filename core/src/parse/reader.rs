@@ -17,7 +17,8 @@ use crate::contract::{Contract, CsvFormat};
 pub struct RowReader<R> {
     pub(super) reader: TextReader<R>,
     pub(super) dialect: Dialect,
-    pub(super) comment: Option<Vec<u8>>,
+    /// What lines begin with that are no rows.
+    comments: Vec<Vec<u8>>,
     /// What is looked for where values have names.
     pub(super) named: Option<NamedFields>,
     final_newline_required: bool,
@@ -56,7 +57,7 @@ impl<R: Read> RowReader<R> {
         Self {
             reader: TextReader::new(reader, csv.encoding),
             dialect,
-            comment: csv.comment.as_ref().map(|text| text.as_bytes().to_vec()),
+            comments: csv.comments.iter().map(|text| text.as_bytes().to_vec()).collect(),
             named: None,
             final_newline_required: csv.final_newline_required,
             block_bytes: BLOCK_BYTES,
@@ -79,7 +80,7 @@ impl<R: Read> RowReader<R> {
     /// Reads a file of InfluxDB line protocol: the same of its tags and fields. Lines that begin with `#` are comments.
     pub fn line_protocol(reader: R, contract: &Contract) -> Self {
         let named = Some(NamedFields::LineProtocol(LineFields::of(contract)));
-        Self { named, comment: Some(b"#".to_vec()), ..Self::new(reader, &contract.csv) }
+        Self { named, comments: vec![b"#".to_vec()], ..Self::new(reader, &contract.csv) }
     }
 
     /// With blocks of so many bytes, at least one: where they end must not change what the rows are.
@@ -132,7 +133,7 @@ impl<R: Read> RowReader<R> {
             return self.overlong_piece(true);
         }
         while self.start < self.end {
-            if self.comment.is_some() {
+            if !self.comments.is_empty() {
                 match self.skip_comment() {
                     Some(true) => continue,
                     Some(false) => {}
@@ -176,15 +177,11 @@ impl<R: Read> RowReader<R> {
 
     /// Skips what is a comment at `start`; whether there was one, or `None` where more bytes must tell.
     fn skip_comment(&mut self) -> Option<bool> {
-        let comment = self.comment.as_deref().unwrap_or_default();
         let rest = &self.block.bytes[self.start..self.end];
         if !self.in_comment {
-            let common = rest.len().min(comment.len());
-            if rest[..common] != comment[..common] {
-                return Some(false);
-            }
-            if common < comment.len() {
-                return self.at_end.then_some(false);
+            if !self.comments.iter().any(|comment| rest.starts_with(comment)) {
+                let may_go_on = !self.at_end && self.comments.iter().any(|comment| comment.starts_with(rest));
+                return (!may_go_on).then_some(false);
             }
             self.block.skipped += 1;
         }
@@ -193,8 +190,7 @@ impl<R: Read> RowReader<R> {
                 (self.start, self.line, self.in_comment) = (self.start + next, self.line + 1, false);
             }
             None => {
-                // A CR at the end may be half of a line end.
-                let kept = usize::from(!self.at_end && rest.ends_with(b"\r"));
+                let kept = if self.at_end { 0 } else { self.dialect.line_ends.undecided(rest) };
                 (self.start, self.in_comment) = (self.end - kept, !self.at_end);
             }
         }
@@ -230,8 +226,7 @@ impl<R: Read> RowReader<R> {
         let is_last = self.at_end && piece.len() == window.len();
         let (text, next) = match self.dialect.line_ends.find(piece, is_last) {
             Some(LineEnd { at, next }) => (at, Some(next)),
-            // A CR at the end may be half of a line end.
-            None if !is_last && piece.len() > 1 && piece.ends_with(b"\r") => (piece.len() - 1, None),
+            None if !is_last => (piece.len() - self.dialect.line_ends.undecided(piece), None),
             None => (piece.len(), None),
         };
         self.overlong = next.is_none() && !is_last;

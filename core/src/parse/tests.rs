@@ -161,6 +161,13 @@ fn a_line_ends_with_cr_lf_or_both() {
 }
 
 #[test]
+fn a_comment_that_ends_before_an_empty_line() {
+    let whole = rows_of(b"x\r#a,aa\r\r,", 256, "comment = '#a'");
+    assert_eq!(rows_of(b"x\r#a,aa\r\r,", 1, "comment = '#a'"), whole);
+    assert_eq!((whole.0[1].0, whole.1), (4, 2));
+}
+
+#[test]
 fn an_open_quote_costs_one_line_where_fields_end_with_their_line() {
     let seen = rows_of(b"a,\"b\n1,2\n\"x\ny\",\"z\"\n", 256, "").0;
     let unclosed = Some(Problem::UnclosedQuote);

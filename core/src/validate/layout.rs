@@ -59,7 +59,7 @@ impl Layout {
     pub fn bind(contract: &Contract, header: &[Vec<u8>], path: &str) -> Result<Layout, FileRejection> {
         let names: Vec<String> = header.iter().map(|n| String::from_utf8_lossy(n).trim().to_owned()).collect();
         if contract.csv.header.is_none() && advice::is_a_row(&names) {
-            return Err(missing(advice::no_header(&names)));
+            return Err(missing(advice::no_header(contract, &names)));
         }
         let required = |column: &ColumnName| {
             position_of(&names, column)?.ok_or_else(|| missing(advice::not_found(contract, header, &names, column)))
@@ -152,11 +152,7 @@ fn missing(message: String) -> FileRejection {
 
 /// Where the one column stands that `column` means, if there is one.
 fn position_of(names: &[String], column: &ColumnName) -> Result<Option<usize>, FileRejection> {
-    let fits = |name: &str| match column {
-        ColumnName::Spelled(spellings) => spellings.iter().any(|spelling| spelling.trim() == name),
-        ColumnName::Match(pattern) => pattern.is_match(name),
-    };
-    let mut places = (0..names.len()).filter(|&i| fits(&names[i]));
+    let mut places = (0..names.len()).filter(|&i| column.fits(&names[i]));
     match (places.next(), places.next()) {
         (Some(first), Some(second)) => Err(missing(format!(
             "column \"{}\" stands twice in the header (fields {} and {}: {}, {})",
@@ -185,9 +181,15 @@ fn device_from(what: &str, key: &str, regex: &Regex, text: &str) -> Result<Strin
         Some(name) if !name.is_empty() && name.len() <= MAX_DEVICE_BYTES && !name.contains(char::is_control) => {
             Ok(name)
         }
-        _ => Err(missing(format!(
-            "the file's {what} {text:?} gives no device by contract.device.{key} = {:?}",
-            regex.as_str()
-        ))),
+        _ => {
+            let hint = match key == "from_name" && regex.as_str().contains('/') {
+                true => "; from_path sees the folders before the name",
+                false => "",
+            };
+            Err(missing(format!(
+                "the file's {what} {text:?} gives no device by contract.device.{key} = {:?}{hint}",
+                regex.as_str()
+            )))
+        }
     }
 }

@@ -4,17 +4,20 @@ mod advice;
 mod layout;
 mod metric;
 mod odd_rows;
+mod row_advice;
 mod value;
 
 use crate::contract::{Contract, LongRows, MAX_DEVICE_BYTES, Sensor, TimestampParser};
 use crate::devices::DeviceIndex;
-use crate::parse::{Problem, RawRow, no_object};
+use crate::parse::{Problem, RawRow, no_object, paths_in};
 use crate::printable::excerpt;
 use crate::reading::{Batch, Position, Reading, Reason, Rejection, Rule, Verdict};
+pub use advice::header_in_line;
 use layout::{ABSENT, DeviceAt};
 pub use layout::{FileRejection, Layout};
 use metric::metric_of;
 use odd_rows::{OddRow, Surroundings};
+pub use row_advice::advice_on_rows;
 use value::{no_text, value};
 
 /// Version of the rules by which bytes become rows and rows get their verdict. It grows whenever the same file may come out
@@ -23,6 +26,11 @@ use value::{no_text, value};
 /// 1: the first version. 2: a leap second is `bad_timestamp`, and -0 is 0. 3: line ends, headers within a file, rows of
 /// nothing but delimiters, digits that nothing keeps apart, leap seconds at the end of a day, texts told by content.
 pub const JUDGE: i32 = 3;
+
+/// What a first row may be whose time has nearly no digits.
+const UNITS: &str = "; units below the header? csv.skip_lines_after_header skips them";
+/// Paths of an object that a message shows.
+const SHOWN_PATHS: usize = 20;
 
 /// Judges the rows of one file, one after the other.
 pub struct Validator<'a> {
@@ -33,6 +41,7 @@ pub struct Validator<'a> {
     latest: i64,
     timestamps: TimestampParser<'a>,
     joined: Vec<u8>,
+    units_remarked: bool,
     /// Devices that have a reading; their names are known to be good.
     devices: DeviceIndex,
 }
@@ -47,6 +56,7 @@ impl<'a> Validator<'a> {
             latest: discovered_at.saturating_add(contract.max_future_micros),
             timestamps: TimestampParser::new(&contract.timestamp.formats, contract.csv.numbers.decimal),
             joined: Vec::new(),
+            units_remarked: false,
             devices: DeviceIndex::default(),
         }
     }
@@ -113,9 +123,30 @@ impl<'a> Validator<'a> {
                 }
                 self.layout = plain;
             }
-            None => {}
+            None => {
+                self.say_what_the_object_has(row, &mut reasons);
+                self.remark_on_units(row, &reasons, batch);
+            }
         }
         batch.reject(Rejection { position, reasons, verdict });
+    }
+
+    /// Says once, as the reason does, that the first rows may be no rows.
+    fn remark_on_units(&mut self, row: &RawRow<'_>, reasons: &[Reason], batch: &mut Batch) {
+        let is_units = |reason: &Reason| reason.rule == Rule::BadTimestamp && reason.message.ends_with(UNITS);
+        if !self.units_remarked && reasons.iter().any(is_units) {
+            self.units_remarked = true;
+            batch.remarks.push(format!("line {} is no reading{UNITS}", row.line));
+        }
+    }
+
+    /// Before the first reading, a value that is missing in an object may stand there under another path.
+    fn say_what_the_object_has(&self, row: &RawRow<'_>, reasons: &mut [Reason]) {
+        let missing = reasons.iter_mut().find(|reason| reason.rule == Rule::Missing);
+        if let (Some(reason), true, true) = (missing, self.layout.of_objects, self.devices.names().is_empty()) {
+            let paths = paths_in(row.bytes, SHOWN_PATHS).join(", ");
+            reason.message = format!("{}; the object has {}", reason.message, excerpt(paths.as_bytes()));
+        }
     }
 
     fn malformed(&self, row: &RawRow<'_>) -> Option<Reason> {
@@ -125,7 +156,7 @@ impl<'a> Validator<'a> {
                 let message = format!("a quoted field is not closed, or text follows its closing quote{hint}");
                 (Rule::UnclosedQuote, message)
             }
-            Some(Problem::NotJson) => (Rule::NotJson, no_object(row.bytes)),
+            Some(Problem::NotJson) => (Rule::NotJson, no_object(row.bytes) + self.csv_perhaps(row.bytes)),
             Some(Problem::NotLineProtocol) => (
                 Rule::NotLineProtocol,
                 "not a line such as `weather,device=roof temp=21.5,rain=0i 1700000000`".to_owned(),
@@ -142,6 +173,14 @@ impl<'a> Validator<'a> {
             ),
         };
         Some(whole_row(row, rule, message))
+    }
+
+    /// Before the first reading, a line that does not even begin as an object.
+    fn csv_perhaps(&self, line: &[u8]) -> &'static str {
+        match self.devices.names().is_empty() && !line.trim_ascii_start().starts_with(b"{") {
+            true => " (source.format = \"csv\" reads fields between delimiters)",
+            false => "",
+        }
     }
 
     fn read(&mut self, row: &RawRow<'_>, batch: &mut Batch, reasons: &mut Vec<Reason>) -> Option<(u32, i64)> {
@@ -219,7 +258,7 @@ impl<'a> Validator<'a> {
                 )),
                 Ok(ts) if ts < self.contract.timestamp.earliest => Err((Rule::OutOfRange, self.too_early())),
                 Ok(ts) => Ok(ts),
-                Err(message) => Err((Rule::BadTimestamp, message)),
+                Err(message) => Err((Rule::BadTimestamp, message + self.units_perhaps(field))),
             }
         };
         let columns = || {
@@ -227,6 +266,16 @@ impl<'a> Validator<'a> {
             names.join(" ")
         };
         verdict.map_err(|(rule, message)| reasons.push(reason(&columns(), field, rule, message))).ok()
+    }
+
+    /// Before the first reading, a time of nearly no digits is likely none.
+    #[cold]
+    fn units_perhaps(&self, field: &[u8]) -> &'static str {
+        let digits = field.iter().filter(|byte| byte.is_ascii_digit()).count();
+        match self.devices.names().is_empty() && digits < 3 {
+            true => UNITS,
+            false => "",
+        }
     }
 
     #[cold]

@@ -4,7 +4,7 @@ use iotpipe_core::contract::{Contract, TimestampFormat};
 use iotpipe_core::offences::Offences;
 use iotpipe_core::parse::{FileFormat, RawRow};
 use iotpipe_core::reading::{Rule, Tally, Verdict};
-use iotpipe_core::validate::FileRejection;
+use iotpipe_core::validate::{FileRejection, advice_on_rows};
 
 use crate::error::Error;
 
@@ -32,13 +32,10 @@ pub(super) fn refuse_when_too_many(max_rejected_ratio: f64, tally: &Tally) -> Re
 }
 
 /// Says in a refusal for too many bad rows which rules they broke, and shows the first of them.
-pub(super) fn explain(error: Error, offences: Offences, tally: &Tally) -> Error {
+pub(super) fn explain(error: Error, contract: &Contract, offences: Offences, tally: &Tally) -> Error {
     match error {
         Error::Refused(refusal) if refusal.rule == Rule::TooManyRejected && !offences.is_empty() => {
-            let hint = match offences.share_of(Rule::FieldCount, tally.total) > 0.5 {
-                true => "; csv.header names the columns of files whose own header does not fit",
-                false => "",
-            };
+            let hint = advice_on_rows(contract, &offences, tally.total);
             let message = format!("{}: {}{hint}", refusal.message, offences.summary());
             Error::Refused(FileRejection { message, offences: Box::new(offences), ..refusal })
         }

@@ -1,5 +1,7 @@
 //! `[contract]`.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::columns::{ColumnNames, DeviceTable, OneOrMany, TimestampColumn};
@@ -78,6 +80,9 @@ pub struct TimestampTable {
     /// For the hour that clocks repeat.
     #[serde(default)]
     pub ambiguous: AmbiguousName,
+    /// Offsets that zones' names mean where a pattern has `%Z`, beside `UTC`, `GMT` and `Z`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub zone_names: BTreeMap<String, String>,
 }
 
 impl Default for TimestampTable {
@@ -87,6 +92,7 @@ impl Default for TimestampTable {
             format: OneOrMany::One("unix_seconds".into()),
             zone: None,
             ambiguous: AmbiguousName::Reject,
+            zone_names: BTreeMap::new(),
         }
     }
 }
