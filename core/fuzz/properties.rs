@@ -202,12 +202,21 @@ pub fn contract(data: &[u8]) {
     }
 }
 
-/// Every row of a file gets one verdict, and every bad one a reason. The built-in contract judges; its header is put
-/// before the bytes.
+/// Every row of a file gets one verdict, and every bad one a reason. The built-in contract judges, in the layout that the
+/// first byte chooses; its header is put before the bytes.
 pub fn pass(data: &[u8]) {
-    let contract = Contract::from_toml("").unwrap();
-    let header = b"ts,device,co,humidity,light,lpg,motion,smoke,temp\n";
-    let file: Vec<u8> = [header, data].concat();
+    match data.split_first() {
+        Some((b'L', rows)) => judged("[contract]\nlayout = 'long'", b"ts,device,metric,value\n", rows),
+        Some((b'l', rows)) => {
+            judged("[contract]\nlayout = 'long'\nunknown_metrics = 'reject'", b"value,metric,ts,device\n", rows);
+        }
+        _ => judged("", b"ts,device,co,humidity,light,lpg,motion,smoke,temp\n", data),
+    }
+}
+
+fn judged(contract: &str, header: &[u8], rows: &[u8]) {
+    let contract = Contract::from_toml(contract).unwrap();
+    let file: Vec<u8> = [header, rows].concat();
     let mut reader = RowReader::new(file.as_slice(), &contract.csv);
     let header = reader.header(&contract.csv).unwrap().unwrap();
     let layout = Layout::bind(&contract, &header.names, "a.csv").unwrap();
@@ -225,6 +234,8 @@ pub fn pass(data: &[u8]) {
     for rejection in batch.rejections.iter().filter(|r| r.verdict != Verdict::Continuation) {
         assert!(!rejection.reasons.is_empty());
     }
+    assert_eq!(batch.cells.len(), batch.readings.len() * contract.width());
+    assert_eq!(batch.sensors.len(), if contract.long.is_some() { batch.readings.len() } else { 0 });
     let mut last = 0;
     for reading in &batch.readings {
         assert!(reading.position.line > last && (reading.device as usize) < batch.new_devices.len());

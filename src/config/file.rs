@@ -56,6 +56,7 @@ impl Default for SourceFile {
 pub(super) enum FormatName {
     Csv,
     Jsonl,
+    LineProtocol,
 }
 
 #[derive(Debug, Deserialize)]

@@ -111,16 +111,18 @@ struct LastSeen {
 }
 
 /// Devices whose latest reading is older than the latest of all by more than `lag`, the longest quiet first. Each
-/// device costs one look into the key's index.
+/// device costs one look into the key's index, in the long layout one for each sensor.
 ///
 /// # Errors
 /// When the database can't be asked.
 pub fn quiet_devices(store: &Store, lag: TimeDelta, limit: u64) -> Result<Vec<QuietDevice>, StoreError> {
-    let micros = match store.is_embedded() {
-        false => "CAST(extract(epoch FROM max(r.ts)) * 1000000 AS bigint)",
-        true => "max(r.ts)",
+    let last = "coalesce((SELECT max(r.ts) FROM iot_raw_data r WHERE r.device_id = device.id),
+                         (SELECT max((SELECT max(v.ts) FROM iot_raw_values v
+                                      WHERE v.device_id = device.id AND v.sensor_id = n.id)) FROM sensor n))";
+    let last_seen = match store.is_embedded() {
+        false => format!("CAST(extract(epoch FROM {last}) * 1000000 AS bigint)"),
+        true => last.to_owned(),
     };
-    let last_seen = format!("(SELECT {micros} FROM iot_raw_data r WHERE r.device_id = device.id)");
     let mut seen: Vec<LastSeen> = store.read(async |session| {
         device::Entity::find()
             .select_only()

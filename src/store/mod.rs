@@ -3,14 +3,18 @@
 //! What differs between the two databases stands in `postgres/` and `sqlite/`, a file of the same name wherever both do the same.
 
 mod choose;
+mod columns;
 mod connection;
 mod contract;
 mod dialect;
 mod duplicate;
 pub mod entity;
 mod error;
+mod layout;
 mod limits;
+mod measurement;
 mod postgres;
+mod readings_view;
 mod reaggregate;
 mod rejections;
 mod rollup;

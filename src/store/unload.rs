@@ -4,6 +4,7 @@ use sea_orm::DbErr;
 
 use super::connection::Store;
 use super::error::StoreError;
+use super::layout::delete_rows;
 use super::rollup::add_up_anew;
 use super::session::Session;
 use super::window;
@@ -61,7 +62,10 @@ impl Store {
                 transaction.change(statement).await?;
             }
             transaction.change(&format!("DELETE FROM set_aside WHERE file_id = {file_id}")).await?;
-            let rows = transaction.change(&format!("DELETE FROM iot_raw_data WHERE file_id = {file_id}")).await?;
+            let mut rows = 0;
+            for statement in delete_rows(file_id) {
+                rows += transaction.change(&statement).await?;
+            }
             Ok(Ok(TakenOut::Rows(rows)))
         })?
     }

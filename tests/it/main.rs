@@ -29,6 +29,8 @@ mod hostile;
 mod isolation;
 mod json_lines;
 mod lifecycle;
+mod line_protocol;
+mod long_layout;
 mod named_files;
 mod nothing_to_do;
 mod own_names;

@@ -5,30 +5,9 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::fields::{FieldIndex, MAX_ROW, Place, Split};
-use super::line_end::{LineEnd, LineEnds};
+use super::fields::Place;
+use super::line::Value;
 use crate::contract::{ColumnName, Contract};
-
-/// What a source file is written in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FileFormat {
-    /// Fields between delimiters, under a header.
-    Csv,
-    /// An object per line.
-    JsonLines,
-}
-
-impl FileFormat {
-    /// By the ending of a file's name, compressed or not.
-    pub fn of(name: &str) -> FileFormat {
-        let lower = name.to_ascii_lowercase();
-        let bare = [".gz", ".zst"].iter().find_map(|ending| lower.strip_suffix(ending)).unwrap_or(&lower);
-        match [".jsonl", ".ndjson"].iter().any(|ending| bare.ends_with(ending)) {
-            true => FileFormat::JsonLines,
-            false => FileFormat::Csv,
-        }
-    }
-}
 
 /// The values of a contract, in the order in which they become fields.
 #[derive(Debug, Clone)]
@@ -42,14 +21,6 @@ struct JsonField {
     name: String,
     /// The keys that lead to it from the outside in, for each of its spellings: as one name, and cut at its points.
     paths: Vec<Vec<String>>,
-}
-
-/// Where a value stands.
-#[derive(Debug, Clone)]
-enum Value {
-    Plain(Place),
-    /// A text without its escapes.
-    Text(String),
 }
 
 impl JsonFields {
@@ -68,47 +39,8 @@ impl JsonFields {
         self.fields.iter().map(|field| field.name.as_bytes().to_vec()).collect()
     }
 
-    /// Adds the values of the object in the line that begins at `start`.
-    pub(super) fn split(
-        &self,
-        index: &mut FieldIndex,
-        bytes: &[u8],
-        start: usize,
-        line_ends: LineEnds,
-        last: bool,
-    ) -> Split {
-        let found = line_ends.find(&bytes[start..], last);
-        let (end, next) = match found {
-            Some(LineEnd { at, next }) => (start + at, start + next),
-            None if last => (bytes.len(), bytes.len()),
-            None => return Split::More,
-        };
-        if end - start > MAX_ROW {
-            return Split::Malformed;
-        }
-        let line = &bytes[start..end];
-        let closed = found.is_some();
-        if line.trim_ascii().is_empty() {
-            return Split::Row { end: start, lines: 1, next, closed };
-        }
-        match self.values(line) {
-            None => Split::NoObject { end, next },
-            Some(values) => {
-                index.begin(values.len());
-                for value in values {
-                    match value {
-                        None => index.add(Place::plain(start, start)),
-                        Some(Value::Plain(place)) => index.add(place.behind(start)),
-                        Some(Value::Text(text)) => index.add_unescaped(text.as_bytes()),
-                    }
-                }
-                Split::Row { end, lines: 1, next, closed }
-            }
-        }
-    }
-
     /// `None` where the line is no object.
-    fn values(&self, line: &[u8]) -> Option<Vec<Option<Value>>> {
+    pub(super) fn values(&self, line: &[u8]) -> Option<Vec<Option<Value>>> {
         let text = std::str::from_utf8(line).ok()?;
         let mut values = vec![None; self.fields.len()];
         let all: Vec<(usize, &[String])> =
@@ -207,7 +139,9 @@ fn value_of(line: &str, raw: &str) -> Option<Value> {
     match raw {
         "null" => None,
         _ if !raw.starts_with('"') => Some(Value::Plain(Place::plain(start, start + raw.len()))),
-        _ if raw.contains('\\') => serde_json::from_str(raw).ok().map(Value::Text),
+        _ if raw.contains('\\') => {
+            serde_json::from_str(raw).ok().map(|text: String| Value::Unescaped(text.into_bytes()))
+        }
         _ => Some(Value::Plain(Place::plain(start + 1, start + raw.len() - 1))),
     }
 }
@@ -318,19 +252,6 @@ mod tests {
             let is_object = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&line).is_ok();
             let blank = line.trim().is_empty();
             prop_assert_eq!(rows(line.as_bytes(), 16).first().is_some_and(|row| row != "!"), is_object && !blank);
-        }
-    }
-
-    #[test]
-    fn told_by_the_name() {
-        for (name, expected) in [
-            ("a.jsonl", FileFormat::JsonLines),
-            ("A.NDJSON.gz", FileFormat::JsonLines),
-            ("a.jsonl.zst", FileFormat::JsonLines),
-            ("a.json", FileFormat::Csv),
-            ("jsonl", FileFormat::Csv),
-        ] {
-            assert_eq!(FileFormat::of(name), expected, "{name}");
         }
     }
 }

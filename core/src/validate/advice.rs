@@ -37,6 +37,7 @@ pub(super) fn not_found(contract: &Contract, header: &[Vec<u8>], names: &[String
     let hint = other_case(names, column)
         .or_else(|| encoding(contract, header))
         .or_else(|| delimiter(contract, names, column))
+        .or_else(|| long_layout(contract, names))
         .or_else(|| json(names))
         .or_else(|| header_is_missing(contract, names))
         .or_else(|| similar(names, column))
@@ -79,6 +80,34 @@ fn delimiter(contract: &Contract, names: &[String], column: &ColumnName) -> Opti
     let is_whitespace = || contract.csv.delimiter != Delimiter::Whitespace && only.split_whitespace().any(means);
     let found = found.or_else(|| is_whitespace().then_some("whitespace"))?;
     Some(format!("; is csv.delimiter = {found:?}?"))
+}
+
+/// Names of the two columns by which rows of one measurement are told.
+const LONG: [&[&str]; 2] = [
+    &[
+        "metric",
+        "measurement",
+        "sensor",
+        "parameter",
+        "variable",
+        "field",
+        "_field",
+        "entity_id",
+        "statistic_id",
+        "tag",
+    ],
+    &["value", "_value", "state", "reading"],
+];
+
+fn long_layout(contract: &Contract, names: &[String]) -> Option<String> {
+    let [metric, value] = LONG.map(|known| names.iter().find(|name| known.contains(&name.to_lowercase().as_str())));
+    let (metric, value) = (metric?, value?);
+    contract.long.is_none().then(|| {
+        format!(
+            "; if each row is one measurement, contract.layout = \"long\" with metric = {metric:?} and value = {value:?} \
+             reads it"
+        )
+    })
 }
 
 fn header_is_missing(contract: &Contract, names: &[String]) -> Option<String> {

@@ -2,18 +2,20 @@
 
 mod advice;
 mod layout;
+mod metric;
 mod odd_rows;
 mod row_advice;
 mod value;
 
-use crate::contract::{Contract, MAX_DEVICE_BYTES, TimestampParser};
+use crate::contract::{Contract, LongRows, MAX_DEVICE_BYTES, Sensor, TimestampParser};
 use crate::devices::DeviceIndex;
 use crate::parse::{Problem, RawRow, no_object, paths_in};
 use crate::printable::excerpt;
 use crate::reading::{Batch, Position, Reading, Reason, Rejection, Rule, Verdict};
 pub use advice::header_in_line;
-use layout::DeviceAt;
+use layout::{ABSENT, DeviceAt};
 pub use layout::{FileRejection, Layout};
+use metric::metric_of;
 use odd_rows::{OddRow, Surroundings};
 pub use row_advice::advice_on_rows;
 use value::{no_text, value};
@@ -84,6 +86,7 @@ impl<'a> Validator<'a> {
             return true;
         }
         batch.cells.truncate(cells);
+        batch.sensors.truncate(cells);
         batch.text.truncate(text);
         false
     }
@@ -99,7 +102,7 @@ impl<'a> Validator<'a> {
             header_fits: !self.devices.names().is_empty(),
         };
         match surroundings.odd_row(row) {
-            Some(OddRow::Blank) => {
+            Some(OddRow::Blank | OddRow::Unwanted) => {
                 batch.bytes.truncate(position.start as usize);
                 batch.skipped += 1;
                 return;
@@ -154,6 +157,10 @@ impl<'a> Validator<'a> {
                 (Rule::UnclosedQuote, message)
             }
             Some(Problem::NotJson) => (Rule::NotJson, no_object(row.bytes) + self.csv_perhaps(row.bytes)),
+            Some(Problem::NotLineProtocol) => (
+                Rule::NotLineProtocol,
+                "not a line such as `weather,device=roof temp=21.5,rain=0i 1700000000`".to_owned(),
+            ),
             Some(Problem::TooLong) => (Rule::TooLong, "the line is longer than 1 MiB".to_owned()),
             Some(Problem::Unterminated) => (
                 Rule::UnterminatedLine,
@@ -180,10 +187,15 @@ impl<'a> Validator<'a> {
         let ts = self.timestamp(row, reasons);
         let device = self.device(row, reasons);
         let contract = self.contract;
-        for (sensor, &at) in contract.sensors.iter().zip(&self.layout.sensors) {
+        let sensors = match &contract.long {
+            None => contract.sensors.as_slice(),
+            Some(long) => self.measured(long, row, batch, reasons),
+        };
+        for (sensor, &at) in sensors.iter().zip(&self.layout.values) {
             match value(contract, sensor, row.fields.get(at), &mut batch.text) {
                 Ok(cell) => batch.cells.push(cell),
                 Err((rule, message)) => {
+                    let message = if contract.long.is_some() { format!("{}: {message}", sensor.name) } else { message };
                     reasons.push(reason(self.column(at), row.fields.get(at), rule, message));
                 }
             }
@@ -192,6 +204,28 @@ impl<'a> Validator<'a> {
         match (reasons.is_empty(), device, ts) {
             (true, Some(device), Some(ts)) => Some((self.device_index(device, batch), ts)),
             _ => None,
+        }
+    }
+
+    /// The one sensor of a row of the long layout; none, with the reason, where its metric means none.
+    fn measured(
+        &self,
+        long: &LongRows,
+        row: &RawRow<'_>,
+        batch: &mut Batch,
+        reasons: &mut Vec<Reason>,
+    ) -> &'a [Sensor] {
+        let at = self.layout.metric.unwrap_or(ABSENT);
+        let field = row.fields.get(at).trim_ascii();
+        match metric_of(self.contract, long, field) {
+            Ok(index) => {
+                batch.sensors.push(index);
+                std::slice::from_ref(&self.contract.sensors[index as usize])
+            }
+            Err((rule, message)) => {
+                reasons.push(reason(self.column(at), field, rule, message));
+                &[]
+            }
         }
     }
 

@@ -17,7 +17,7 @@ use iotpipe_core::validate::{FileRejection, Layout, Validator, header_in_line};
 
 use super::batch_memory::{BatchMemory, Share};
 use super::read_ahead::{HashingReader, PassedBytes, ReadAhead};
-use super::rejection_limit::{RejectionLimit, explain, refuse_when_too_many, remark_on_duplicates};
+use super::rejection_limit::{RejectionLimit, explain, refuse_when_too_many, remark_on_rows};
 use crate::error::Error;
 use crate::sink::Sink;
 use crate::source::decompressed;
@@ -67,7 +67,7 @@ const MOST_UNNAMED: usize = 100;
 
 enum Message {
     Header(Box<Header>),
-    Batch(Batch),
+    Batch(Box<Batch>),
 }
 
 /// Reads the file once and feeds `sinks`, each batch to one sink after the other, in their order.
@@ -77,7 +77,7 @@ enum Message {
 /// were discovered, and whatever a sink says. The sinks are finished only when all is well.
 pub fn run_pass(input: PassInput<'_>, contract: &Contract, sinks: &mut [&mut dyn Sink]) -> Result<Passed, Error> {
     let (expected, max_rejected_ratio) = (input.expected_sha256.to_owned(), input.max_rejected_ratio);
-    let (share, path) = (input.memory.share(), input.path);
+    let (share, path, format) = (input.memory.share(), input.path, input.format);
     let mut opened = open(input, contract)?;
     let unnamed_columns = std::mem::take(&mut opened.unnamed_columns);
     let dispatch = Dispatch::to(sinks, &share, path);
@@ -99,7 +99,7 @@ pub fn run_pass(input: PassInput<'_>, contract: &Contract, sinks: &mut [&mut dyn
     for sink in sinks.iter_mut() {
         sink.finish()?;
     }
-    if let Some(remark) = remark_on_duplicates(contract, &passed.tally) {
+    if let Some(remark) = remark_on_rows(contract, format, &passed.tally) {
         tracing::warn!(file = path, "{remark}");
     }
     Ok(passed)
@@ -168,7 +168,7 @@ impl<'a, 's> Dispatch<'a, 's> {
                 self.passed.devices.append(&batch.new_devices);
                 batch.new_devices.clear();
                 self.sinks.iter_mut().try_for_each(|sink| sink.prepare(&batch, &self.passed.devices))?;
-                self.prepared.replace(batch).map_or(Ok(()), |earlier| self.write(earlier))
+                self.prepared.replace(*batch).map_or(Ok(()), |earlier| self.write(earlier))
             }
         }
     }
@@ -214,13 +214,14 @@ fn open<'a>(input: PassInput<'a>, contract: &'a Contract) -> Result<OpenedFile<'
     let mut rows = match input.format {
         FileFormat::Csv => RowReader::new(plain, &contract.csv),
         FileFormat::JsonLines => RowReader::json_lines(plain, contract),
+        FileFormat::LineProtocol => RowReader::line_protocol(plain, contract),
     };
     let header = header_of(&mut rows, contract)?;
     let layout = match Layout::bind(contract, &header.names, input.path) {
         Ok(layout) => layout,
         Err(refusal) => return Err(Error::Refused(with_true_header(refusal, &header, &mut rows, contract))),
     };
-    let layout = if input.format == FileFormat::JsonLines { layout.of_objects() } else { layout };
+    let layout = if input.format == FileFormat::Csv { layout } else { layout.of_objects() };
     let unnamed = layout.extra_columns().filter(|_| contract.csv.header.is_none()).take(MOST_UNNAMED);
     let unnamed_columns = unnamed.map(|name| excerpt(name.as_bytes())).collect();
     let validator = Validator::new(contract, layout, input.path, input.discovered_at);
@@ -250,7 +251,7 @@ impl Judging<'_> {
                     if self.stop.load(Ordering::Relaxed) {
                         return Err(Error::Stopped);
                     }
-                    listening = send(Message::Batch(std::mem::take(&mut batch)));
+                    listening = send(Message::Batch(Box::new(std::mem::take(&mut batch))));
                     if !listening {
                         break;
                     }
@@ -261,7 +262,7 @@ impl Judging<'_> {
             batch.skipped += block.skipped();
             blocks.give_back(block);
         }
-        send(Message::Batch(batch));
+        send(Message::Batch(Box::new(batch)));
         Ok(self.passed.sha256())
     }
 }
