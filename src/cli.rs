@@ -11,7 +11,8 @@ use crate::generate::{Compression, Defect, Style};
 /// Loads CSV files of sensor readings into PostgreSQL or SQLite: every line in exactly one place, exactly once.
 ///
 /// Exit codes: 0 done (rows in quarantine are normal), 1 something failed that may work if tried again, 2 it will never
-/// work as asked (usage, configuration, contract), 3 with --strict: done, but rows or files were rejected.
+/// work as asked (usage, configuration, contract), 3 with --strict: done, but rows or files were rejected, 99 with
+/// --skip-if-empty: there was nothing to do.
 #[derive(Debug, Parser)]
 #[command(name = "iotpipe", version)]
 pub struct Cli {
@@ -68,11 +69,28 @@ pub enum LogFormat {
 }
 
 /// What a run of steps takes.
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Clone, Copy, Default, Args)]
 pub struct StepArgs {
     /// Exit with 3 when rows or files were rejected
     #[arg(long)]
     pub strict: bool,
+    /// Exit with 1 when there was nothing to do: no file came further, and none waits
+    #[arg(long, conflicts_with = "skip_if_empty")]
+    pub fail_on_empty: bool,
+    /// Exit with 99 when there was nothing to do, which Airflow takes for "skipped"
+    #[arg(long)]
+    pub skip_if_empty: bool,
+}
+
+/// What a step takes that works on files of the manifest.
+#[derive(Debug, Clone, Args)]
+pub struct FileArgs {
+    /// How it ends, and which files at once.
+    #[command(flatten)]
+    pub work: WorkArgs,
+    /// This file alone, by its path below data/ (repeatable) [default: all]
+    #[arg(long = "file", value_name = "NAME")]
+    pub files: Vec<PathBuf>,
 }
 
 /// What a step that reads files takes.
@@ -106,9 +124,8 @@ impl Command {
     /// How many files the command has in hand at once.
     pub fn workers(&self) -> usize {
         match self {
-            Command::Validate(args) | Command::Aggregate(args) | Command::Load(args) | Command::Run(args) => {
-                args.workers.resolve()
-            }
+            Command::Validate(args) | Command::Aggregate(args) | Command::Load(args) => args.work.workers.resolve(),
+            Command::Run(args) => args.workers.resolve(),
             Command::Loop { workers, .. } => workers.resolve(),
             Command::Scan(_) => Workers { workers: None }.resolve(),
             _ => 1,
@@ -189,11 +206,11 @@ pub enum Command {
     /// Find new files and put them in the manifest
     Scan(StepArgs),
     /// Give a verdict on each pending file; bad rows go to quarantine/
-    Validate(WorkArgs),
+    Validate(FileArgs),
     /// Store the aggregates of each validated file
-    Aggregate(WorkArgs),
+    Aggregate(FileArgs),
     /// Store rows, aggregates and the file's state in one transaction, through any step that the file still lacks
-    Load(WorkArgs),
+    Load(FileArgs),
     /// scan and load, once
     Run(WorkArgs),
     /// run again and again until SIGINT or SIGTERM, woken early by new files

@@ -1,10 +1,15 @@
 //! `iotpipe aggregate`
 
-use crate::error::Error;
+use std::path::PathBuf;
+
+use super::named;
 use crate::ingest::{Context, bring_files_to};
 use crate::manifest::State;
 use crate::terminal::Summary;
 
-pub fn run(context: &Context<'_>) -> Result<Summary, Error> {
-    bring_files_to(context, State::Aggregated, "aggregate")
+pub fn run(context: &Context<'_>, names: &[PathBuf]) -> anyhow::Result<Summary> {
+    match names {
+        [] => Ok(bring_files_to(context, State::Aggregated, "aggregate")?),
+        names => named::bring(context, names, State::Aggregated, "aggregate"),
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicI64};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -29,7 +29,7 @@ pub fn dispatch(cli: Cli) -> Exit {
     let step = cli.command.name();
     match run_command(cli, printer) {
         // Whoever asked has no answer.
-        Ok(Exit::Done | Exit::Imperfect) if !printer.was_heard() => {
+        Ok(Exit::Done | Exit::Imperfect | Exit::Skipped) if !printer.was_heard() => {
             printer.error("the result can't be written to stdout");
             Exit::TryAgain
         }
@@ -131,16 +131,16 @@ fn run_command(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
 }
 
 fn carry_out(context: &Context<'_>, command: Command, signals: &Signals, started: Instant) -> anyhow::Result<Exit> {
-    let (strict, summary) = match command {
+    let (args, mut summary) = match command {
         Command::Verify { files } => return verify::run(context, &files),
         Command::Replay { file } => return replay::run(context, &file),
         Command::Unload { file, again, only } => return unload::run(context, &file, again, only),
         Command::Loop { interval, .. } => return watch::run(context, interval, signals),
-        Command::Scan(args) => (args.strict, scan::run(context)),
-        Command::Validate(args) => (args.step.strict, validate::run(context)),
-        Command::Aggregate(args) => (args.step.strict, aggregate::run(context)),
-        Command::Load(args) => (args.step.strict, load::run(context)),
-        Command::Run(args) => (args.step.strict, run::run(context)),
+        Command::Scan(args) => (args, scan::run(context)?),
+        Command::Validate(args) => (args.work.step, validate::run(context, &args.files)?),
+        Command::Aggregate(args) => (args.work.step, aggregate::run(context, &args.files)?),
+        Command::Load(args) => (args.work.step, load::run(context, &args.files)?),
+        Command::Run(args) => (args.step, run::run(context)?),
         Command::Retry { files } => return retry::run(context, &files),
         Command::Release => return release::run(context),
         Command::Init { .. }
@@ -150,7 +150,6 @@ fn carry_out(context: &Context<'_>, command: Command, signals: &Signals, started
         | Command::Reaggregate { .. }
         | Command::Generate(_) => return Ok(Exit::Done),
     };
-    let mut summary = summary?;
     summary.failed_total = manifest::count_by_state(context.store, Some(&context.origin))?
         .into_iter()
         .find_map(|(state, n)| (state == State::Failed).then_some(n.unsigned_abs()))
@@ -169,7 +168,7 @@ fn carry_out(context: &Context<'_>, command: Command, signals: &Signals, started
             manifest::holders(context.store, Some(&context.origin), Some(context.worker.id)).map_err(Error::from)?;
         holders.iter().for_each(|holder| context.printer.say(&holder.to_string()));
     }
-    Ok(conclude(summary, started, strict, context.printer))
+    Ok(conclude(summary, started, args, context.stop.load(Ordering::Relaxed), context.printer))
 }
 
 const DEFAULT_CONFIG: &str = "iotpipe.toml";

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
+use crate::cli::StepArgs;
 use crate::terminal::{Printer, Summary};
 
 /// How a command ended.
@@ -16,6 +17,8 @@ pub enum Exit {
     Never,
     /// With `--strict`: done, but rows or files were rejected.
     Imperfect,
+    /// With `--skip-if-empty`: there was nothing to do.
+    Skipped,
 }
 
 impl From<Exit> for ExitCode {
@@ -25,25 +28,40 @@ impl From<Exit> for ExitCode {
 }
 
 impl Exit {
-    /// What the process says to its parent, 0 to 3.
+    /// What the process says to its parent: 0 to 3, or 99.
     pub(super) fn code(self) -> i32 {
         match self {
             Exit::Done => 0,
             Exit::TryAgain => 1,
             Exit::Never => 2,
             Exit::Imperfect => 3,
+            Exit::Skipped => 99,
         }
     }
 }
 
-/// Prints what a step did, and says how it ended.
-pub(super) fn conclude(mut summary: Summary, started: Instant, strict: bool, printer: Printer) -> Exit {
+/// Prints what a step did, and says how it ended for who asked with `args`. After a stop nobody knows whether there was
+/// anything to do.
+pub(super) fn conclude(
+    mut summary: Summary,
+    started: Instant,
+    args: StepArgs,
+    stopped: bool,
+    printer: Printer,
+) -> Exit {
     summary.took(started.elapsed());
     printer.say(&summary.to_string());
-    printer.result(&summary);
-    match summary {
+    let is_empty = !stopped && summary.is_empty();
+    let exit = match summary {
         Summary { retry: true, .. } => Exit::TryAgain,
-        Summary { imperfect: true, .. } if strict => Exit::Imperfect,
+        Summary { imperfect: true, .. } if args.strict => Exit::Imperfect,
+        _ if is_empty && args.skip_if_empty => Exit::Skipped,
+        _ if is_empty && args.fail_on_empty => {
+            printer.error("there was nothing to do: no file came further, and none waits");
+            Exit::TryAgain
+        }
         _ => Exit::Done,
-    }
+    };
+    printer.result(&summary);
+    exit
 }

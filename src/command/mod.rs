@@ -9,6 +9,7 @@ mod init;
 mod load;
 mod loaded;
 mod migrate;
+mod named;
 mod reaggregate;
 mod release;
 mod replay;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::exit::Exit;
 use super::loaded::NotLoaded;
+use crate::cli::StepArgs;
 use crate::error::Error;
 use crate::ingest::{Context, bring_claimed_to};
 use crate::manifest::{self, Descent, Entry, Registration, State, Work};
@@ -36,7 +37,7 @@ pub fn run(context: &Context<'_>, path: &Path) -> anyhow::Result<Exit> {
         load_alone(context, file, &mut summary)?;
     }
     summary.pending = manifest::open_files(context.store, &context.origin).map_err(Error::from)?;
-    Ok(super::exit::conclude(summary, started, false, context.printer))
+    Ok(super::exit::conclude(summary, started, StepArgs::default(), false, context.printer))
 }
 
 /// Puts a copy into `data/`, and into the manifest.

@@ -14,7 +14,7 @@ pub fn run(context: &Context<'_>) -> Result<Summary, Error> {
 /// As `run`; says too when another look is due for files that had not settled.
 pub fn round(context: &Context<'_>) -> Result<(Summary, Option<Duration>), Error> {
     let mut summary = Summary::of("run");
-    let mut load = || load::run(context).map(|loaded| summary.add(&loaded));
+    let mut load = || load::all(context).map(|loaded| summary.add(&loaded));
     let (found, next_look) = scan::discover_files(context, &mut load)?;
     load()?;
     (summary.failed, summary.retry) = (summary.failed + found.failed, summary.retry || found.retry);

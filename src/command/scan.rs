@@ -16,11 +16,15 @@ use crate::terminal::Summary;
 
 /// Files of so many bytes take long enough to hash that others should not wait for them.
 const LARGE: i64 = 64 << 20;
+/// Pending files that are named: an orchestrator makes a task of each, and Airflow's `max_map_length` is 1024.
+const LISTED: u64 = 1000;
 /// Files that are ready within this time are entered together.
 const TOGETHER: Duration = Duration::from_millis(250);
 
 pub fn run(context: &Context<'_>) -> Result<Summary, Error> {
-    discover_files(context, &mut || Ok(())).map(|(summary, _)| summary)
+    let (mut summary, _) = discover_files(context, &mut || Ok(()))?;
+    summary.pending_files = Some(manifest::open_names(context.store, &context.origin, LISTED)?);
+    Ok(summary)
 }
 
 /// One look at the folder; says too when the next is due for files that have not settled. While large files are still

@@ -1,10 +1,15 @@
 //! `iotpipe validate`
 
-use crate::error::Error;
+use std::path::PathBuf;
+
+use super::named;
 use crate::ingest::{Context, bring_files_to};
 use crate::manifest::State;
 use crate::terminal::Summary;
 
-pub fn run(context: &Context<'_>) -> Result<Summary, Error> {
-    bring_files_to(context, State::Validated, "validate")
+pub fn run(context: &Context<'_>, names: &[PathBuf]) -> anyhow::Result<Summary> {
+    match names {
+        [] => Ok(bring_files_to(context, State::Validated, "validate")?),
+        names => named::bring(context, names, State::Validated, "validate"),
+    }
 }

@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use migration::OPEN;
 use sea_orm::sea_query::{Expr, OnConflict, Value};
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+};
 
 use super::entity::{ActiveModel, Column, Entity, Model as Entry};
 use super::state::{Place, State};
@@ -223,6 +225,21 @@ pub fn archived_since(store: &Store, origin: &str, since: DateTime<Utc>, limit: 
     Ok(latest)
 }
 
+/// Entries of `origin` that were delivered under the name `source`, by identity.
+///
+/// # Errors
+/// When the database can't be asked.
+pub fn of_name(store: &Store, origin: &str, source: &str) -> Result<Vec<Entry>, StoreError> {
+    store.read(async |session| {
+        Entity::find()
+            .filter(Column::Source.eq(source))
+            .filter(Column::Origin.eq(origin))
+            .order_by_asc(Column::Id)
+            .all(session)
+            .await
+    })
+}
+
 /// Entries of `origin` in `state`, by identity.
 ///
 /// # Errors
@@ -286,7 +303,7 @@ pub fn descent_of(store: &Store, name: &str, sha256: &str) -> Result<Descent, St
     })
 }
 
-async fn by_hash(session: &Session, hash: &str) -> Result<Vec<Entry>, sea_orm::DbErr> {
+async fn by_hash(session: &Session<'_>, hash: &str) -> Result<Vec<Entry>, sea_orm::DbErr> {
     Entity::find().filter(Column::Sha256.starts_with(hash)).order_by_asc(Column::Id).all(session).await
 }
 
@@ -295,13 +312,30 @@ async fn by_hash(session: &Session, hash: &str) -> Result<Vec<Entry>, sea_orm::D
 /// # Errors
 /// When the database can't be asked.
 pub fn open_files(store: &Store, origin: &str) -> Result<u64, StoreError> {
-    let open = [State::Pending, State::Validated, State::Aggregated].map(State::as_str);
+    store.read(async |session| Entity::find().filter(waits(origin)).count(session).await)
+}
+
+/// The names of the first `most` of these files, in the order in which they came, each once.
+///
+/// # Errors
+/// When the database can't be asked.
+pub fn open_names(store: &Store, origin: &str, most: u64) -> Result<Vec<String>, StoreError> {
     store.read(async |session| {
         Entity::find()
-            .filter(Expr::cust(OPEN))
-            .filter(Column::State.is_in(open))
-            .filter(Column::Origin.eq(origin))
-            .count(session)
+            .select_only()
+            .column(Column::Source)
+            .filter(waits(origin))
+            .group_by(Column::Source)
+            .order_by_asc(Column::Id.min())
+            .limit(most)
+            .into_tuple()
+            .all(session)
             .await
     })
+}
+
+/// The condition that a file of `origin` waits for a step.
+fn waits(origin: &str) -> Condition {
+    let open = [State::Pending, State::Validated, State::Aggregated].map(State::as_str);
+    Condition::all().add(Expr::cust(OPEN)).add(Column::State.is_in(open)).add(Column::Origin.eq(origin))
 }

@@ -130,7 +130,7 @@ fn by_width(contract: &Contract) -> Vec<&Sensor> {
 
 /// Whether nothing is left to do. Needs no more than the right to read.
 pub(super) async fn is_current(
-    db: &Session,
+    db: &Session<'_>,
     contract: &Contract,
     pin: WindowPin,
     embedded: bool,
@@ -145,7 +145,7 @@ pub(super) async fn is_current(
     Ok(contract.sensors.iter().all(fits))
 }
 
-async fn has_migrations(db: &Session, embedded: bool) -> Result<bool, DbErr> {
+async fn has_migrations(db: &Session<'_>, embedded: bool) -> Result<bool, DbErr> {
     let query = match embedded {
         false => "SELECT count(to_regclass('seaql_migrations'))",
         true => "SELECT count(*) FROM sqlite_master WHERE name = 'seaql_migrations'",
@@ -153,7 +153,7 @@ async fn has_migrations(db: &Session, embedded: bool) -> Result<bool, DbErr> {
     Ok(window::number(db, query).await? == Some(1))
 }
 
-async fn are_migrations_applied(db: &Session) -> Result<bool, Cause> {
+async fn are_migrations_applied(db: &Session<'_>) -> Result<bool, Cause> {
     let mut applied = HashSet::new();
     for row in db.rows("SELECT version FROM seaql_migrations").await? {
         applied.insert(row.try_get_by_index::<String>(0)?);
@@ -191,7 +191,7 @@ async fn ordered_columns(db: &impl ConnectionTrait, embedded: bool) -> Result<Ve
 
 /// Columns of `iot_raw_data` whose values are aggregated, of this contract and of earlier ones, and whether they are
 /// boolean.
-pub(super) async fn aggregated_columns(db: &Session, embedded: bool) -> Result<Vec<(String, bool)>, DbErr> {
+pub(super) async fn aggregated_columns(db: &Session<'_>, embedded: bool) -> Result<Vec<(String, bool)>, DbErr> {
     let own = ["device_id", "ts", "file_id", "line_number"];
     let is_aggregated =
         |c: &Column| !own.contains(&c.name.as_str()) && AGGREGATED.contains(&c.kind.to_lowercase().as_str());

@@ -69,7 +69,7 @@ impl Store {
 
 /// Keeps everybody from adding to totals until the transaction ends; gives the number of files whose statistics are of
 /// another window, where there are any.
-async fn lock_totals(transaction: &Session, for_update: &str) -> Result<Option<i64>, DbErr> {
+async fn lock_totals(transaction: &Session<'_>, for_update: &str) -> Result<Option<i64>, DbErr> {
     window::number(transaction, &format!("{} {for_update}", window::PINNED)).await?;
     Ok(window::number(transaction, window::LEFT).await?.filter(|left| *left > 0))
 }

@@ -25,6 +25,9 @@ pub struct Summary {
     pub failed_total: u64,
     /// Files that still wait.
     pub pending: u64,
+    /// The names of the first of them, as `--file` takes them, where the step is one that lists them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pending_files: Option<Vec<String>>,
     /// Time taken.
     pub seconds: f64,
     /// Whether `--strict` minds: rows or files were rejected, or duplicates differ.
@@ -57,6 +60,11 @@ impl Summary {
     /// Sets the time taken, to the millisecond.
     pub fn took(&mut self, time: Duration) {
         self.seconds = (time.as_secs_f64() * 1000.0).round() / 1000.0;
+    }
+
+    /// Whether there was nothing to do: no file came further or failed, and none waits.
+    pub fn is_empty(&self) -> bool {
+        self.files + self.failed + self.pending == 0
     }
 
     /// Whether anything happened that people want to hear of.

@@ -29,6 +29,8 @@ mod hostile;
 mod isolation;
 mod json_lines;
 mod lifecycle;
+mod named_files;
+mod nothing_to_do;
 mod own_names;
 #[cfg(feature = "failpoints")]
 mod ownership;
