@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::exit::Exit;
 use crate::config::Config;
-use crate::ingest::look_at_markers;
+use crate::ingest::{ChangedArchive, changed_archives, look_at_markers};
 use crate::manifest::{self, State};
 use crate::store::{Store, UnnamedColumn};
 use crate::terminal::Printer;
@@ -25,6 +25,7 @@ struct Status {
     last_errors: Vec<manifest::LastError>,
     quiet_devices: Vec<manifest::QuietDevice>,
     unnamed_columns: Vec<UnnamedColumn>,
+    changed_archives: Vec<ChangedArchive>,
 }
 
 pub fn run(config: &Config, store: &Store, printer: Printer) -> anyhow::Result<Exit> {
@@ -41,6 +42,10 @@ pub fn run(config: &Config, store: &Store, printer: Printer) -> anyhow::Result<E
         last_errors: manifest::last_errors(store, origin, SHOWN)?,
         quiet_devices: manifest::quiet_devices(store, QUIET_AFTER, SHOWN)?,
         unnamed_columns: unnamed_columns(config, store)?,
+        changed_archives: match origin {
+            Some(origin) => changed_archives(&config.paths, store, origin)?,
+            None => Vec::new(),
+        },
     };
     printer.show(&text(&status, store.place()));
     printer.result(&status);
@@ -76,6 +81,7 @@ fn text(status: &Status, place: &str) -> String {
         let UnnamedColumn { name, source } = column;
         lines.push(format!("column      \"{name}\" of {source:?} is not in the contract: its values are not loaded"));
     }
+    lines.extend(status.changed_archives.iter().map(|file| format!("archive     {file}")));
     lines.join("\n")
 }
 

@@ -5,6 +5,7 @@ mod context;
 mod finish;
 mod folders;
 mod group;
+mod grown;
 mod hold;
 mod next;
 pub mod pass;
@@ -18,6 +19,7 @@ mod work;
 
 pub use context::Context;
 pub use folders::{Folders, Identity, adopt, expect_writable, identify, look_at_markers, tell_apart};
+pub use grown::{ChangedArchive, changed_archives, give_back_grown, grown_archive};
 pub use hold::{hand_back_held, settle_places, whereabouts};
 pub use next::{Position, Step, next};
 pub use recheck::recheck_files;

@@ -18,8 +18,8 @@ pub use claim::{Work, claim, is_anything_left};
 pub use duplicate_content::{LoadedContents, Original, ToldBy, loaded_contents};
 pub use entity::{Claim, Model as Entry};
 pub use entries::{
-    Descent, Registration, descent_of, enter_held, entry, held, in_inbox, in_state, is_name_taken, loaded_files,
-    of_name, open_files, open_names, register, seen_gone,
+    Descent, Registration, archived_since, descent_of, enter_held, entry, held, in_inbox, in_state, is_name_taken,
+    loaded_files, of_name, open_files, open_names, register, seen_gone,
 };
 pub use ledger::{
     Aside, Progress, Whereabouts, arrived, attempt_failed, changed, changed_and_held, expired, handed_back, lost,

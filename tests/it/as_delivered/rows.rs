@@ -11,6 +11,7 @@ on_both_databases!(
     rows_that_come_more_than_once,
     a_new_column,
     files_that_nobody_takes,
+    a_writer_that_goes_on_in_the_archive,
 );
 
 const FILE: &str = "ts,device,temp,humidity\n1714521600,w,18.5,44\n1714522200,w,18.75,45\n";
@@ -176,4 +177,42 @@ fn files_that_nobody_takes(db: Db) {
     }
     world.ok(&["run"]).expect_stderr(&["3 files do not match source.pattern, for example", "must be unpacked"]);
     assert_eq!(world.files("data"), ["a.tsv", "b.txt", "c.csv.zip"]);
+}
+
+/// Its file was archived while it had it open: what it appends is named, and loaded where that is asked for.
+fn a_writer_that_goes_on_in_the_archive(db: Db) {
+    use std::io::Write;
+
+    let world = World::new(db);
+    world.config(PLAIN);
+    world.file("day.csv", FILE);
+    world.ok(&["run"]);
+    assert!(!world.ok(&["status"]).stdout.contains("archive"));
+    let mut writer = std::fs::File::options().append(true).open(world.path("processed/day.csv")).unwrap();
+    writer.write_all(b"1714522800,w,19,46\n").unwrap();
+    drop(writer);
+    let longer = world.read("processed/day.csv");
+    world.ok(&["run"]).expect_stderr(&["day.csv", "changed after it was loaded", "iotpipe retry day.csv"]);
+    assert!(world.ok(&["status"]).stdout.contains("\"day.csv\" changed after it was loaded"));
+    assert_eq!(world.stored(), 2);
+    world.ok(&["retry", "day.csv"]);
+    assert_eq!((world.read("processed/day.csv"), world.read("data/day.csv")), (FILE.into(), longer.clone()));
+    world.ok(&["run"]);
+    let third = "w|2024-05-01T00:20:00Z|19|46";
+    assert_eq!(world.lines("SELECT device, ts, temp, humidity FROM iot_readings ORDER BY ts"), [TWO[0], TWO[1], third]);
+    let entries = world.manifests("day.csv");
+    assert_eq!(entries.len(), 2);
+    assert_eq!((entries[1].state.as_str(), entries[1].loaded, entries[1].duplicate), ("loaded", 1, 2));
+    assert_eq!(world.files("data"), [""; 0]);
+    assert!(!world.ok(&["status"]).stdout.contains("changed after"));
+    world.ok(&["verify"]);
+
+    // Where the beginning is another, nothing is given back.
+    world.file("other.csv", FILE.replace("w,", "x,"));
+    world.ok(&["run"]);
+    let mut changed = FILE.replace("w,", "y,");
+    changed.push_str("1714522800,y,19,46\n");
+    std::fs::write(world.path("processed/other.csv"), &changed).unwrap();
+    world.iotpipe(&["retry", "other.csv"]).expect_code(2).expect_stderr(&["no longer begins with", "another name"]);
+    assert_eq!((world.read("processed/other.csv"), world.files("data").len()), (changed.into_bytes(), 0));
 }
