@@ -12,6 +12,7 @@ pub(super) struct ConfigFile {
     pub csv: CsvTable,
     pub contract: ContractTable,
     pub aggregate: AggregateTable,
+    pub monitoring: MonitoringFile,
 }
 
 #[derive(Debug, Deserialize)]
@@ -43,6 +44,12 @@ impl Default for SourceFile {
         let pattern = ["**/*.csv", "**/*.csv.gz", "**/*.csv.zst"].map(str::to_owned).to_vec();
         Self { pattern: OneOrMany::Many(pattern), settle: "2s".into(), trust_close: false }
     }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct MonitoringFile {
+    pub http: String,
 }
 
 #[derive(Debug, Deserialize)]

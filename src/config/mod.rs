@@ -2,6 +2,7 @@
 
 mod file;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -30,6 +31,8 @@ pub struct Config {
     pub database_url: String,
     /// Whether any command brings a PostgreSQL schema up to date.
     pub auto_migrate: bool,
+    /// Where `loop` answers with metrics and health; nowhere, where there is none.
+    pub http: Option<SocketAddr>,
     /// The shape of a reading.
     pub contract: Contract,
 }
@@ -75,6 +78,18 @@ impl Config {
         })
     }
 
+    /// With `written` (a flag, or the environment) in the place of the file's `monitoring.http`; empty: nowhere.
+    ///
+    /// # Errors
+    /// When it is no address.
+    pub fn answering_at(mut self, written: Option<&str>) -> Result<Config, ConfigError> {
+        if let Some(written) = written {
+            let place = "command line or IOTPIPE_HTTP".to_owned();
+            self.http = address("http", written).map_err(|message| ConfigError { place, message })?;
+        }
+        Ok(self)
+    }
+
     /// With relative paths below `folder`; that of the database, too, where the file or a default says it.
     fn below(mut self, folder: &Path, database_too: bool) -> Config {
         let paths = &mut self.paths;
@@ -107,8 +122,19 @@ impl Config {
                 quarantine: folder("paths.quarantine", file.paths.quarantine)?,
                 logs: folder("paths.logs", file.paths.logs)?,
             },
+            http: address("monitoring.http", &file.monitoring.http)?,
             contract: Contract::resolve(&declaration).map_err(|e| e.to_string())?,
         })
+    }
+}
+
+/// An address with its port; none where the text is empty.
+fn address(key: &str, text: &str) -> Result<Option<SocketAddr>, String> {
+    match text.is_empty() {
+        true => Ok(None),
+        false => {
+            text.parse().map(Some).map_err(|_| format!("{key} = {text:?}: write it as 127.0.0.1:9464 or [::1]:9464"))
+        }
     }
 }
 
@@ -163,7 +189,7 @@ mod tests {
         let template = Config::from_text(TEMPLATE, None).unwrap();
         assert_eq!(built_in.contract.hash, template.contract.hash);
         assert_eq!(built_in.database_url, template.database_url);
-        assert_eq!(built_in.settle, template.settle);
+        assert_eq!((built_in.settle, built_in.http), (template.settle, template.http));
         assert_eq!((built_in.patterns, built_in.trust_close), (template.patterns, template.trust_close));
     }
 

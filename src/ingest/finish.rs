@@ -7,6 +7,7 @@ use super::target::closed_as;
 use crate::error::{Error, Policy};
 use crate::failpoint;
 use crate::manifest::{self, Aside, Entry, Original, State};
+use crate::observability;
 use crate::sink::write_file_reason;
 use crate::source::{Stamp, sha256_of};
 use crate::store::StoreError;
@@ -26,9 +27,12 @@ pub(super) fn finish(
     let mut stopped = Ok(());
     for (entry, outcome) in outcomes {
         let done = match outcome {
-            Ok(Outcome::Reached(tally, lies)) => {
+            Ok(Outcome::Reached { tally, broken, lies }) => {
                 tracing::info!(file = entry.source, state = target.as_str(), ?tally, "committed");
                 count(summary, &tally, target);
+                if target == State::Loaded {
+                    broken.iter().for_each(|(rule, times)| observability::broke(rule, *times));
+                }
                 context
                     .forget_earlier_rows(entry)
                     .map(|()| (target == State::Loaded).then(|| closed_as(entry, State::Loaded, &lies)))
@@ -71,6 +75,7 @@ fn finish_failure(
 ) -> Result<Option<Entry>, Error> {
     let (why, policy) = (error.to_string(), error.policy());
     tracing::debug!(file = entry.source, ?policy, "{why}");
+    observability::database_failed(&error);
     match (policy, error) {
         (Policy::Refuse, Error::Refused(refusal)) => {
             let refused = refuse(context, entry, &refusal, &why)?;

@@ -2,14 +2,16 @@
 
 use std::fs::File;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use super::context::Context;
 use super::hold::{HeldFile, take};
-use super::pass::{PassInput, Passed, run_pass};
+use super::pass::{BrokenRules, PassInput, Passed, run_pass};
 use super::target::archive_name;
 use crate::error::Error;
 use crate::failpoint;
 use crate::manifest::{self, Entry, Original, Place, Progress, State, Whereabouts};
+use crate::observability;
 use crate::sink::{AggregateSink, QuarantineSink, RawSink, Sink};
 use crate::source::Compression;
 use crate::store::{LoadTransaction, Totals, keep_statement};
@@ -20,7 +22,14 @@ use iotpipe_core::reading::Tally;
 /// What became of a file.
 pub(super) enum Outcome {
     /// Committed.
-    Reached(Tally, Whereabouts),
+    Reached {
+        /// Its rows.
+        tally: Tally,
+        /// The rules that they broke, and how often.
+        broken: BrokenRules,
+        /// Where it lies.
+        lies: Whereabouts,
+    },
     /// Its content was loaded before, under this name.
     Duplicate(Original),
 }
@@ -68,7 +77,7 @@ impl<'f> Group<'_, 'f> {
                 None => self.load_one(transaction.as_mut(), file),
             };
             match &outcome {
-                Ok(Outcome::Reached(..)) => self.loaded.add(file),
+                Ok(Outcome::Reached { .. }) => self.loaded.add(file),
                 Ok(Outcome::Duplicate(_)) => {}
                 Err(error) if error.is_of_one_file() => transaction.drop_file()?,
                 Err(_) => return outcome.map(|_| ()),
@@ -89,7 +98,7 @@ impl<'f> Group<'_, 'f> {
         failpoint::reach("pass-finished");
         write_aggregates(transaction, aggregates, &passed.devices)?;
         failpoint::reach("aggregates-written");
-        self.close(transaction, file, passed.tally, held.lies)
+        self.close(transaction, file, passed.tally, passed.broken, held.lies)
     }
 
     /// The first version gave the rows that `validate` found other names: each line stands in one place.
@@ -148,7 +157,7 @@ impl<'f> Group<'_, 'f> {
         if let Some(aggregates) = aggregates {
             write_aggregates(transaction, *aggregates, &passed.devices)?;
         }
-        self.close(transaction, file, passed.tally, held.lies)
+        self.close(transaction, file, passed.tally, passed.broken, held.lies)
     }
 
     fn close(
@@ -156,6 +165,7 @@ impl<'f> Group<'_, 'f> {
         transaction: &mut dyn LoadTransaction,
         file: &Entry,
         tally: Tally,
+        broken: BrokenRules,
         lies: Whereabouts,
     ) -> Result<Outcome, Error> {
         let names = self.context.own_quarantine_names(file);
@@ -173,7 +183,7 @@ impl<'f> Group<'_, 'f> {
         let totals = if self.target == State::Loaded { Totals::Added } else { Totals::Unchanged };
         transaction.close_file(&statement, totals)?;
         failpoint::reach("marked");
-        Ok(Outcome::Reached(tally, lies))
+        Ok(Outcome::Reached { tally, broken, lies })
     }
 
     fn commit(&self, mut transaction: Box<dyn LoadTransaction + '_>) -> Result<(), Error> {
@@ -225,7 +235,9 @@ pub(super) fn pass_over(
         memory: &context.batch_memory,
         stop: context.stop,
     };
+    let began = Instant::now();
     let passed = run_pass(input, contract, sinks);
+    observability::passed(began.elapsed());
     bar.finish_and_clear();
     passed
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
     Statement,
 };
 use serde::Serialize;
@@ -12,7 +12,7 @@ use super::entity::{Column, Entity, Model as Entry};
 use super::state::State;
 use super::worker::of_origin;
 use crate::store::entity::device;
-use crate::store::{Store, StoreError};
+use crate::store::{Dialect, Session, Store, StoreError};
 
 /// Rows of all files, by where they went.
 #[derive(Debug, Default, Serialize, FromQueryResult)]
@@ -98,11 +98,7 @@ struct LastSeen {
 /// # Errors
 /// When the database can't be asked.
 pub fn quiet_devices(store: &Store, lag: TimeDelta, limit: u64) -> Result<Vec<QuietDevice>, StoreError> {
-    let micros = match store.is_embedded() {
-        false => "CAST(extract(epoch FROM max(r.ts)) * 1000000 AS bigint)",
-        true => "max(r.ts)",
-    };
-    let last_seen = format!("(SELECT {micros} FROM iot_raw_data r WHERE r.device_id = device.id)");
+    let last_seen = last_seen(store.dialect());
     let mut seen: Vec<LastSeen> = store.read(async |session| {
         device::Entity::find()
             .select_only()
@@ -124,6 +120,32 @@ pub fn quiet_devices(store: &Store, lag: TimeDelta, limit: u64) -> Result<Vec<Qu
             last_seen: DateTime::from_timestamp_micros(micros).unwrap_or_default(),
         })
         .collect())
+}
+
+/// Microseconds since 1970 of a device's latest reading: one look into the key's index.
+fn last_seen(dialect: Dialect) -> String {
+    let micros = match dialect {
+        Dialect::Postgres => "CAST(extract(epoch FROM max(r.ts)) * 1000000 AS bigint)",
+        Dialect::Sqlite => "max(r.ts)",
+    };
+    format!("(SELECT {micros} FROM iot_raw_data r WHERE r.device_id = device.id)")
+}
+
+/// The `most` devices that have been quiet longest, with the seconds since their latest reading.
+pub(super) async fn seconds_by_device(
+    session: &Session,
+    dialect: Dialect,
+    at: DateTime<Utc>,
+    most: u64,
+) -> Result<Vec<(String, f64)>, DbErr> {
+    let last_seen = last_seen(dialect);
+    let sql = format!(
+        "SELECT name, seen FROM (SELECT name, {last_seen} AS seen FROM device) AS devices
+         WHERE seen IS NOT NULL ORDER BY seen, name LIMIT {most}"
+    );
+    let quiet_for = |micros: i64| (at.timestamp_micros().saturating_sub(micros).max(0) as f64) / 1e6;
+    let rows = session.rows(sql).await?;
+    rows.iter().map(|row| Ok((row.try_get_by_index(0)?, quiet_for(row.try_get_by_index(1)?)))).collect()
 }
 
 /// Number of files of `origin` by state.

@@ -3,6 +3,7 @@
 //! A thread of its own parses and validates while the calling thread feeds the sinks, so that the work hides behind
 //! the database; a file that is read at once needs none. Memory is bounded by the batches under way, whatever the size of the file.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -17,6 +18,7 @@ use super::batch_memory::{BatchMemory, Share};
 use super::read_ahead::{HashingReader, PassedBytes, ReadAhead};
 use super::rejection_limit::{RejectionLimit, refuse_when_too_many};
 use crate::error::Error;
+use crate::progress;
 use crate::sink::Sink;
 use crate::source::Compression;
 
@@ -48,11 +50,16 @@ pub struct PassInput<'a> {
 pub struct Passed {
     /// Its rows.
     pub tally: Tally,
+    /// The rules that they broke.
+    pub broken: BrokenRules,
     /// The devices of its readings, as [`Reading::device`] counts them.
     ///
     /// [`Reading::device`]: iotpipe_core::reading::Reading::device
     pub devices: DeviceNames,
 }
+
+/// How often each rule was broken.
+pub type BrokenRules = BTreeMap<&'static str, u64>;
 
 enum Message {
     Header(Vec<u8>),
@@ -131,11 +138,13 @@ struct Dispatch<'a, 's> {
     devices: DeviceNames,
     prepared: Option<Batch>,
     tally: Tally,
+    broken: BrokenRules,
 }
 
 impl<'a, 's> Dispatch<'a, 's> {
     fn to(sinks: &'a mut [&'s mut dyn Sink], share: &'a Share<'a>) -> Self {
-        Dispatch { sinks, share, devices: DeviceNames::default(), prepared: None, tally: Tally::default() }
+        let (devices, tally, broken) = Default::default();
+        Dispatch { sinks, share, devices, prepared: None, tally, broken }
     }
 
     /// The messages end with their sender; so do they with the first that a sink fails on.
@@ -159,7 +168,7 @@ impl<'a, 's> Dispatch<'a, 's> {
         if let Some(last) = self.prepared.take() {
             self.write(last)?;
         }
-        Ok(Passed { tally: self.tally, devices: self.devices })
+        Ok(Passed { tally: self.tally, broken: self.broken, devices: self.devices })
     }
 
     fn write(&mut self, mut batch: Batch) -> Result<(), Error> {
@@ -167,6 +176,10 @@ impl<'a, 's> Dispatch<'a, 's> {
             sink.write(&mut batch, &self.devices)?;
         }
         self.tally.count(&batch);
+        for reason in batch.rejections.iter().flat_map(|rejection| &rejection.reasons) {
+            *self.broken.entry(reason.rule.as_str()).or_default() += 1;
+        }
+        progress::made();
         self.share.learn(&batch, self.devices.len());
         self.share.give_back(batch);
         Ok(())

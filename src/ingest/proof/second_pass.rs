@@ -76,7 +76,7 @@ fn second_pass(
         memory: &context.batch_memory,
         stop: context.stop,
     };
-    let Passed { tally, devices } = run_pass(input, contract, &mut [&mut audit, &mut aggregates, &mut quarantine])?;
+    let Passed { tally, devices, .. } = run_pass(input, contract, &mut [&mut audit, &mut aggregates, &mut quarantine])?;
     bar.finish_and_clear();
     receipt.checksum = Some(format!("{:032x}", audit.checksum()));
     let mut findings = audit.into_findings(stored_rows, tally.loaded, is_of_this_judge)?;
