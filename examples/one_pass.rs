@@ -10,9 +10,10 @@ use anyhow::{Context, ensure};
 use iotpipe::error::Error;
 use iotpipe::ingest::pass::{BatchMemory, PassInput, Passed, run_pass};
 use iotpipe::sink::{AggregateSink, Sink};
-use iotpipe::source::{Compression, sha256_of};
+use iotpipe::source::sha256_of;
 use iotpipe_core::contract::Contract;
 use iotpipe_core::devices::DeviceNames;
+use iotpipe_core::parse::{FileFormat, Header};
 use iotpipe_core::reading::{Batch, Tally};
 
 /// 2027-01-15 08:00 UTC: "now" is fixed, so that a file gets the same verdicts on every day.
@@ -28,7 +29,7 @@ struct CountingSink {
 }
 
 impl Sink for CountingSink {
-    fn begin(&mut self, _header: &[u8]) -> Result<(), Error> {
+    fn begin(&mut self, _header: &Header) -> Result<(), Error> {
         Ok(())
     }
 
@@ -48,8 +49,8 @@ pub fn one_pass(path: &Path) -> anyhow::Result<Tally> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let input = PassInput {
         reader: Box::new(File::open(path)?),
-        compression: Compression::of(&name),
-        file_name: &name,
+        path: &name,
+        format: FileFormat::Csv,
         discovered_at: DISCOVERED_AT,
         expected_sha256: &sha256_of(path)?,
         max_rejected_ratio: 1.0,

@@ -79,11 +79,11 @@ fn timestamps(bencher: Bencher, form: &str) {
         "RFC 3339" => (TimestampFormat::Rfc3339, rewritten(&|time| time.to_string())),
         _ => {
             let texts = rewritten(&|time| zone.to_datetime(time).strftime(pattern).to_string());
-            (TimestampFormat::Pattern { pattern: pattern.to_owned(), zone, ambiguous }, texts)
+            (TimestampFormat::pattern(pattern, zone, ambiguous).expect("a pattern of a full time"), texts)
         }
     };
     bencher.counter(ItemsCount::new(texts.len())).bench_local(|| {
-        let parser = TimestampParser::new(&format, Decimal::Point);
+        let parser = TimestampParser::new(std::slice::from_ref(&format), Decimal::Point);
         texts.iter().filter(|text| parser.parse(text).is_ok()).count()
     });
 }
@@ -166,8 +166,9 @@ fn texts(style: &str, columns: &[usize]) -> Vec<Vec<u8>> {
 }
 
 fn each_row(file: &[u8], mut take: impl FnMut(Fields<'_>)) {
-    let mut reader = RowReader::new(file, b',', 0);
-    reader.header().expect("memory can be read");
+    let csv = contract().csv;
+    let mut reader = RowReader::new(file, &csv);
+    reader.header(&csv).expect("memory can be read");
     let mut block = RowBlock::default();
     while let Some(next) = reader.next_block(block).expect("memory can be read") {
         next.rows().for_each(|row| take(row.fields));
@@ -176,10 +177,10 @@ fn each_row(file: &[u8], mut take: impl FnMut(Fields<'_>)) {
 }
 
 fn judge(contract: &Contract, file: &[u8], batch: &mut Batch) {
-    let mut reader = RowReader::new(file, contract.csv.delimiter, contract.csv.skip_lines);
-    let header = reader.header().expect("memory can be read").expect("every file begins with its header");
+    let mut reader = RowReader::new(file, &contract.csv);
+    let header = reader.header(&contract.csv).expect("memory can be read").expect("every file begins with its header");
     let layout = Layout::bind(contract, &header.names, "").expect("the header names the contract's columns");
-    let mut validator = Validator::new(contract, layout, DISCOVERED_AT);
+    let mut validator = Validator::new(contract, layout, "", DISCOVERED_AT);
     let mut block = RowBlock::default();
     while let Some(next) = reader.next_block(block).expect("memory can be read") {
         next.rows().for_each(|row| validator.judge(&row, batch));

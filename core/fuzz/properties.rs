@@ -3,7 +3,9 @@
 
 use std::io::Read;
 
-use iotpipe_core::contract::{Ambiguous, Contract, Decimal, TimestampFormat, parse_float, parse_integer};
+use iotpipe_core::contract::{
+    Ambiguous, Contract, CsvFormat, Decimal, Delimiter, TimestampFormat, parse_float, parse_integer,
+};
 use iotpipe_core::parse::{RowBlock, RowReader};
 use iotpipe_core::reading::{Batch, Verdict};
 use iotpipe_core::validate::{Layout, Validator};
@@ -20,54 +22,96 @@ impl Read for Pieces<'_> {
     }
 }
 
-/// Every byte is in exactly one row, or ends a line; and where nothing is wrong, the csv crate counts the same fields, and
-/// reads the same where the header has one.
-/// The first byte is the size of the pieces in which the rest is read, and of the blocks.
+/// Dialects that the first byte of the parser's input chooses from.
+const DIALECTS: [&str; 4] = ["multiline = true", "", "comment = '#'", "delimiter = 'whitespace'"];
+
+/// Every byte is in exactly one row, ends a line, or stands in one that is counted as skipped; and where nothing is wrong,
+/// the csv crate counts the same fields, and reads the same where the header has one.
+/// The first byte is the size of the pieces in which the rest is read, and of the blocks, and chooses the dialect.
 pub fn parser(data: &[u8]) {
-    let Some((&size, file)) = data.split_first() else { return };
-    let size = usize::from(size).max(1);
-    let mut reader = RowReader::new(Pieces(file, size), b',', 0).with_block_bytes(size);
-    let Some(header) = reader.header().unwrap() else { return };
+    let Some((&choice, file)) = data.split_first() else { return };
+    let (size, dialect) = (usize::from(choice % 64) + 1, usize::from(choice / 64));
+    // Another encoding is no business of this, and neither is a line for spreadsheets.
+    let separator = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
+    let separator = separator.strip_prefix(b"\"").unwrap_or(separator).get(..4).map(<[u8]>::to_ascii_lowercase);
+    if file.starts_with(b"\xff\xfe") || file.starts_with(b"\xfe\xff") || separator.as_deref() == Some(b"sep=") {
+        return;
+    }
+    let csv = Contract::from_toml(&format!("[csv]\n{}", DIALECTS[dialect])).unwrap().csv;
+    let mut reader = RowReader::new(Pieces(file, size), &csv).with_block_bytes(size);
+    let Some(header) = reader.header(&csv).unwrap() else { return };
     let file = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
-    let mut rest = without(line_ends_before(file), &header.bytes);
+    let ends = if header.line_end == b"\r" { &b"\r\n"[..] } else { b"\n" };
+    let mut skipped = 0;
+    let mut rest = behind(file, &header.bytes, &csv, ends, true, &mut skipped);
     let width = header.names.len();
     let mut fields = vec![(width, header.names)];
     let mut well_formed = header.problem.is_none();
-    let mut block = RowBlock::default();
+    let (mut block, mut counted) = (RowBlock::default(), header.skipped);
     while let Some(next) = reader.next_block(block).unwrap() {
         for row in next.rows() {
-            rest = without(if row.continuation { rest } else { line_ends_before(rest) }, row.bytes);
+            rest = behind(rest, row.bytes, &csv, ends, false, &mut skipped);
             well_formed &= row.problem.is_none();
             let kept = row.fields.len().min(width);
             fields.push((row.fields.len(), (0..kept).map(|i| row.fields.get(i).to_vec()).collect()));
         }
+        counted += next.skipped();
         block = next;
     }
-    assert!(line_ends_before(rest).is_empty(), "bytes in no row: {rest:?}");
-    // The crate takes a CR for the end of a line wherever it stands, and a second byte order mark for a first.
-    if well_formed && !file.contains(&b'\r') && !file.starts_with(b"\xef\xbb\xbf") {
+    assert!(behind(rest, b"", &csv, ends, false, &mut skipped).is_empty(), "bytes in no row: {rest:?}");
+    if dialect < 3 && !file.contains(&b'\r') {
+        assert_eq!(counted, skipped, "lines that are no rows");
+    }
+    // The crate takes a CR for the end of a line wherever it stands, a second byte order mark for a first, and a quote
+    // behind spaces for text; it counts empty fields behind those of the header.
+    let is_plain =
+        dialect == 0 && !file.contains(&b'\r') && !file.contains(&b' ') && !file.starts_with(b"\xef\xbb\xbf");
+    if well_formed && is_plain {
         let theirs = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(file).into_byte_records();
         let theirs: Vec<(usize, Vec<Vec<u8>>)> = theirs
             .map(|record| record.unwrap())
-            .map(|record| (record.len(), record.iter().take(width).map(<[u8]>::to_vec).collect()))
+            .map(|record| {
+                let surplus = record.len() > width && record.iter().skip(width).all(<[u8]>::is_empty);
+                let len = if surplus { width } else { record.len() };
+                (len, record.iter().take(width).map(<[u8]>::to_vec).collect())
+            })
             .collect();
         assert_eq!(fields, theirs);
     }
 }
 
-/// Behind the line endings and empty lines that come next. A CR ends a line only before an LF or at the end.
-fn line_ends_before(mut bytes: &[u8]) -> &[u8] {
+/// What comes behind `row`, which comes next in `bytes` behind line ends, empty lines and comments; their lines are counted.
+/// All of these where `row` is empty. One of the bytes in `ends` ends a line.
+fn behind<'a>(
+    mut bytes: &'a [u8],
+    row: &[u8],
+    csv: &CsvFormat,
+    ends: &[u8],
+    mut at_line_start: bool,
+    skipped: &mut u64,
+) -> &'a [u8] {
     loop {
+        let comment = csv.comment.as_ref().filter(|comment| bytes.starts_with(comment.as_bytes()));
+        if !row.is_empty() && bytes.starts_with(row) && comment.is_none() {
+            return &bytes[row.len()..];
+        }
         bytes = match bytes {
-            b"\r" => return &[],
-            [b'\r', b'\n', rest @ ..] | [b'\n', rest @ ..] => rest,
-            _ => return bytes,
+            _ if comment.is_some() => {
+                *skipped += 1;
+                at_line_start = false;
+                let end = bytes.iter().position(|b| ends.contains(b)).unwrap_or(bytes.len());
+                &bytes[end..]
+            }
+            [b'\n', rest @ ..] => {
+                *skipped += u64::from(std::mem::replace(&mut at_line_start, true));
+                rest
+            }
+            [b'\r', rest @ ..] => rest,
+            [b' ' | b'\t', rest @ ..] if csv.delimiter == Delimiter::Whitespace => rest,
+            _ if row.is_empty() => return bytes,
+            _ => panic!("{row:?} is not what comes next in {bytes:?}"),
         }
     }
-}
-
-fn without<'a>(bytes: &'a [u8], prefix: &[u8]) -> &'a [u8] {
-    bytes.strip_prefix(prefix).unwrap_or_else(|| panic!("{prefix:?} is not what comes next in {bytes:?}"))
 }
 
 /// No text makes a time panic, the same text gives the same time, and it is in the years that every database keeps.
@@ -77,17 +121,16 @@ pub fn timestamp(data: &[u8]) {
     let patterns = ["%Y-%m-%d %H:%M:%S", "%d/%m/%Y %H.%M.%S", "%Y-%m-%dT%H:%M:%S%.f%z", "%s", "%F %I:%M %p", "%F"];
     let zones = ["UTC", "Europe/Rome", "America/Sao_Paulo"];
     let rules = [Ambiguous::Reject, Ambiguous::Earliest, Ambiguous::Latest];
-    let format = match choice % 11 {
+    let zone = jiff::tz::TimeZone::get(zones[usize::from(choice / 12) % 3]).unwrap();
+    let ambiguous = rules[usize::from(choice / 36) % 3];
+    let format = match choice % 12 {
         0 => TimestampFormat::UnixSeconds,
         1 => TimestampFormat::UnixMillis,
         2 => TimestampFormat::UnixMicros,
         3 => TimestampFormat::UnixNanos,
         4 => TimestampFormat::Rfc3339,
-        n => TimestampFormat::Pattern {
-            pattern: patterns[usize::from(n - 5)].to_owned(),
-            zone: jiff::tz::TimeZone::get(zones[usize::from(choice / 11) % 3]).unwrap(),
-            ambiguous: rules[usize::from(choice / 33) % 3],
-        },
+        11 => TimestampFormat::excel_days(zone, ambiguous),
+        n => TimestampFormat::pattern(patterns[usize::from(n - 5)], zone, ambiguous).unwrap(),
     };
     let read = format.parse(text, Decimal::Point);
     assert_eq!(read, format.parse(text, Decimal::Point));
@@ -134,10 +177,10 @@ pub fn pass(data: &[u8]) {
     let contract = Contract::from_toml("").unwrap();
     let header = b"ts,device,co,humidity,light,lpg,motion,smoke,temp\n";
     let file: Vec<u8> = [header, data].concat();
-    let mut reader = RowReader::new(file.as_slice(), b',', 0);
-    let header = reader.header().unwrap().unwrap();
+    let mut reader = RowReader::new(file.as_slice(), &contract.csv);
+    let header = reader.header(&contract.csv).unwrap().unwrap();
     let layout = Layout::bind(&contract, &header.names, "a.csv").unwrap();
-    let mut validator = Validator::new(&contract, layout, 1_800_000_000_000_000);
+    let mut validator = Validator::new(&contract, layout, "a.csv", 1_800_000_000_000_000);
     let (mut batch, mut rows) = (Batch::default(), 0);
     let mut block = RowBlock::default();
     while let Some(next) = reader.next_block(block).unwrap() {
@@ -147,7 +190,7 @@ pub fn pass(data: &[u8]) {
         }
         block = next;
     }
-    assert_eq!(batch.readings.len() + batch.rejections.len(), rows);
+    assert_eq!(batch.readings.len() + batch.rejections.len() + batch.skipped as usize, rows);
     for rejection in batch.rejections.iter().filter(|r| r.verdict != Verdict::Continuation) {
         assert!(!rejection.reasons.is_empty());
     }

@@ -9,10 +9,10 @@
 //!
 //! let contract = Contract::from_toml("[[contract.sensor]]\nname = 'temp'\nmax = 50.0").unwrap();
 //! let file = "ts,device,temp\n1700000000,pump-1,21.5\n1700000005,pump-1,99.9\n".as_bytes();
-//! let mut rows = RowReader::new(file, contract.csv.delimiter, contract.csv.skip_lines);
-//! let header = rows.header().unwrap().unwrap();
+//! let mut rows = RowReader::new(file, &contract.csv);
+//! let header = rows.header(&contract.csv).unwrap().unwrap();
 //! let layout = Layout::bind(&contract, &header.names, "pump-1.csv").unwrap();
-//! let mut validator = Validator::new(&contract, layout, 1_700_000_060_000_000);
+//! let mut validator = Validator::new(&contract, layout, "pump-1.csv", 1_700_000_060_000_000);
 //! let mut batch = Batch::default();
 //! while let Some(block) = rows.next_block(Default::default()).unwrap() {
 //!     block.rows().for_each(|row| validator.judge(&row, &mut batch));
@@ -26,6 +26,8 @@
 pub mod aggregate;
 pub mod contract;
 pub mod devices;
+pub mod offences;
 pub mod parse;
+pub mod printable;
 pub mod reading;
 pub mod validate;

@@ -14,7 +14,7 @@ pub enum Rule {
     NotABoolean,
     /// The timestamp can't be read, or names a local time that does not exist or exists twice.
     BadTimestamp,
-    /// Below `min`, above `max`, or too far in the future.
+    /// Below `min`, above `max`, before `min_timestamp`, or too far in the future.
     OutOfRange,
     /// Not as many fields as the header.
     FieldCount,
@@ -26,6 +26,14 @@ pub enum Rule {
     UnclosedQuote,
     /// The device and timestamp of an earlier row.
     DuplicateKey,
+    /// The header once more.
+    HeaderAgain,
+    /// The last line has no line end, and the contract asks for one.
+    UnterminatedLine,
+    /// A device name with control characters.
+    BadDevice,
+    /// A line that is no JSON object.
+    NotJson,
     /// File: a column of the contract is not in the header.
     MissingColumn,
     /// File: a column of the header is not in the contract, and the contract forbids that.
@@ -52,6 +60,10 @@ impl Rule {
             Rule::TooLong => "too_long",
             Rule::UnclosedQuote => "unclosed_quote",
             Rule::DuplicateKey => "duplicate_key",
+            Rule::HeaderAgain => "header_again",
+            Rule::UnterminatedLine => "unterminated_line",
+            Rule::BadDevice => "bad_device",
+            Rule::NotJson => "not_json",
             Rule::MissingColumn => "missing_column",
             Rule::ExtraColumn => "extra_column",
             Rule::Unreadable => "unreadable",
@@ -66,7 +78,7 @@ impl Rule {
 pub struct Reason {
     /// CSV column, empty where the whole row is meant.
     pub column: String,
-    /// The offending text, shortened to 200 characters, invalid UTF-8 replaced.
+    /// The offending text, shortened to 200 characters, invalid UTF-8 replaced, what can't be seen escaped.
     pub value: String,
     /// The rule.
     pub rule: Rule,
@@ -142,6 +154,8 @@ pub struct Rejection {
 pub enum Verdict {
     /// Breaks the contract.
     Rejected,
+    /// The header once more: rejected, but nobody's error.
+    Header,
     /// Repeats the key of an earlier row, with the same values or with others.
     Duplicate {
         /// Whether nothing but the delivery differs.
@@ -169,6 +183,10 @@ pub struct Batch {
     pub bytes: Vec<u8>,
     /// Names of devices first met in this batch; they continue the pass's list.
     pub new_devices: DeviceNames,
+    /// Lines among the rows that are none.
+    pub skipped: u64,
+    /// What was told from the rows that people should know.
+    pub remarks: Vec<String>,
     /// Memory that the rejected rows take beside their bytes.
     rejected: usize,
 }
@@ -219,6 +237,8 @@ impl Batch {
         self.text.clear();
         self.bytes.clear();
         self.new_devices.clear();
+        self.skipped = 0;
+        self.remarks.clear();
     }
 
     /// Memory in use, in bytes, about.
@@ -239,21 +259,27 @@ pub struct Tally {
     pub total: i64,
     /// Readings that reached the sinks and stayed.
     pub loaded: i64,
-    /// Rows that break the contract.
+    /// Rows that break the contract, headers within the file among them.
     pub rejected: i64,
+    /// Headers within the file.
+    pub headers: i64,
     /// Rows whose key came before.
     pub duplicate: i64,
     /// Those of them whose values differ.
     pub differing: i64,
+    /// Lines that are no rows: what the contract skips, comments, empty lines, rows of nothing but delimiters.
+    pub skipped: i64,
 }
 
 impl Tally {
     /// Adds the rows of `batch`, as they stand in it: those that a sink set aside count as it judged them.
     pub fn count(&mut self, batch: &Batch) {
         self.loaded += batch.readings.len() as i64;
+        self.skipped += batch.skipped as i64;
         for rejection in &batch.rejections {
             match rejection.verdict {
                 Verdict::Rejected => self.rejected += 1,
+                Verdict::Header => (self.rejected, self.headers) = (self.rejected + 1, self.headers + 1),
                 Verdict::Duplicate { same_values } => {
                     self.duplicate += 1;
                     self.differing += i64::from(!same_values);
@@ -262,6 +288,16 @@ impl Tally {
             }
         }
         self.total = self.loaded + self.rejected + self.duplicate;
+    }
+
+    /// Rows that break the contract, but for headers that come again.
+    pub fn bad(&self) -> i64 {
+        self.rejected - self.headers
+    }
+
+    /// Rows that are somebody's error: bad ones, and duplicates that differ.
+    pub fn faulty(&self) -> i64 {
+        self.bad() + self.differing
     }
 }
 
@@ -275,12 +311,14 @@ mod tests {
         let duplicate = |same_values| Verdict::Duplicate { same_values };
         let mut batch = Batch::default();
         batch.readings.push(Reading { device: 0, ts: 0, cells: 0, position });
-        for verdict in [Verdict::Rejected, Verdict::Continuation, duplicate(true), duplicate(false)] {
+        for verdict in [Verdict::Rejected, Verdict::Header, Verdict::Continuation, duplicate(true), duplicate(false)] {
             batch.reject(Rejection { position, reasons: Vec::new(), verdict });
         }
+        batch.skipped = 3;
         let mut tally = Tally::default();
         tally.count(&batch);
         tally.count(&batch);
-        assert_eq!(tally, Tally { total: 8, loaded: 2, rejected: 2, duplicate: 4, differing: 2 });
+        let expected = Tally { total: 10, loaded: 2, rejected: 4, headers: 2, duplicate: 4, differing: 2, skipped: 6 };
+        assert_eq!((tally, tally.bad(), tally.faulty()), (expected, 2, 4));
     }
 }

@@ -41,3 +41,11 @@ fn contract() {
 fn pass() {
     replay("pass", properties::pass);
 }
+
+proptest::proptest! {
+    #[test]
+    fn the_properties_hold_for_what_looks_like_a_file(choice in proptest::num::u8::ANY, file in "[ab1 \t#\",;\n\r]{0,80}") {
+        properties::parser(&[&[choice], file.as_bytes()].concat());
+        properties::pass(file.as_bytes());
+    }
+}

@@ -5,6 +5,7 @@ mod m20261124_000001_create_schema;
 mod m20261124_000002_index_manifest;
 mod m20261126_000003_own_files;
 mod m20261126_000004_statistics;
+mod m20261126_000007_rejections;
 
 pub use m20261126_000003_own_files::{OPEN, UNPLACED};
 pub use sea_orm_migration::prelude::*;
@@ -20,6 +21,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000002_index_manifest::Migration),
             Box::new(m20261126_000003_own_files::Migration),
             Box::new(m20261126_000004_statistics::Migration),
+            Box::new(m20261126_000007_rejections::Migration),
         ]
     }
 }

@@ -35,7 +35,7 @@ pub fn run(config: &Config, printer: Printer) -> anyhow::Result<Exit> {
 fn in_time(config: &Config) -> anyhow::Result<()> {
     let (sender, answered) = channel();
     let config = config.clone();
-    std::thread::Builder::new().name("health".to_owned()).spawn(move || sender.send(look(&config)))?;
+    std::thread::Builder::new().name("health".to_owned()).spawn(move || sender.send(inspect(&config)))?;
     match answered.recv_timeout(PATIENCE) {
         Ok(verdict) => verdict,
         Err(RecvTimeoutError::Timeout) => bail!("database or folders do not answer within {PATIENCE:?}"),
@@ -43,7 +43,7 @@ fn in_time(config: &Config) -> anyhow::Result<()> {
     }
 }
 
-fn look(config: &Config) -> anyhow::Result<()> {
+fn inspect(config: &Config) -> anyhow::Result<()> {
     let paths = &config.paths;
     for folder in [&paths.data, &paths.processed, &paths.quarantine] {
         is_readable(folder).with_context(|| format!("{} can't be read", folder.display()))?;

@@ -49,12 +49,15 @@ pub fn discover_files(
     note_gone(context, &sources, &found.strays)?;
     let open = candidates_to_take(found.candidates, &known);
     let now = context.store.now()?;
-    let waits = match &context.arrivals {
+    let waits: Vec<Duration> = match &context.arrivals {
         Some(arrivals) => {
             open.iter().map(|c| wait_left(c, known.get(&c.source), arrivals, context.config.settle, now)).collect()
         }
         None => wait_until_still(&open, context.config.settle),
     };
+    // What a writer creates first and fills later is no empty file yet.
+    let empty_for = |(c, wait): (&Candidate, Duration)| wait.max(empty_wait(c, context.config.empty_after));
+    let waits: Vec<Duration> = open.iter().zip(waits).map(empty_for).collect();
     let next_look = waits.iter().copied().filter(|wait| !wait.is_zero()).min();
     let waits_on = |(c, wait): &(Candidate, Duration)| {
         !wait.is_zero() && known.get(&c.source).is_some_and(|entry| entry.stamp() == c.stamp)
@@ -162,6 +165,14 @@ fn wait_left(
     let known_for = known.filter(|e| e.stamp() == c.stamp).and_then(|e| (now - e.discovered_at).to_std().ok());
     let still_for = age(c).into_iter().chain(known_for).max().unwrap_or_default();
     settle.saturating_sub(still_for)
+}
+
+/// How much longer a file of no bytes is waited for.
+fn empty_wait(c: &Candidate, empty_after: Duration) -> Duration {
+    match c.stamp.size {
+        0 => age(c).map_or(empty_after, |age| empty_after.saturating_sub(age)),
+        _ => Duration::ZERO,
+    }
 }
 
 fn age(c: &Candidate) -> Option<Duration> {

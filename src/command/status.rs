@@ -21,6 +21,7 @@ struct Status {
     files: std::collections::BTreeMap<&'static str, i64>,
     rows: manifest::RowTotals,
     holders: Vec<manifest::Holder>,
+    empty_files: Vec<String>,
     last_errors: Vec<manifest::LastError>,
     quiet_devices: Vec<manifest::QuietDevice>,
 }
@@ -35,6 +36,7 @@ pub fn run(config: &Config, store: &Store, printer: Printer) -> anyhow::Result<E
         files: counts.iter().map(|(state, n)| (state.as_str(), *n)).collect(),
         rows: manifest::row_totals(store, origin)?,
         holders: manifest::holders(store, origin, None)?,
+        empty_files: manifest::empty_arrivals(store, origin, SHOWN)?,
         last_errors: manifest::last_errors(store, origin, SHOWN)?,
         quiet_devices: manifest::quiet_devices(store, QUIET_AFTER, SHOWN)?,
     };
@@ -51,6 +53,9 @@ fn text(status: &Status, place: &str) -> String {
     let rows = &status.rows;
     lines.push(format!("rows        {} loaded, {} rejected, {} duplicate", rows.loaded, rows.rejected, rows.duplicate));
     lines.extend(status.holders.iter().map(|holder| format!("in hand     {holder}")));
+    for file in &status.empty_files {
+        lines.push(format!("arriving    {file:?}: no bytes yet; refused as empty after source.empty_after"));
+    }
     for error in &status.last_errors {
         lines.push(format!("{:<11} {:?}: {}", error.state, error.source, error.error));
     }

@@ -4,6 +4,7 @@ use iotpipe_core::contract::declaration::{AggregateTable, ContractTable, CsvTabl
 use serde::Deserialize;
 
 #[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct ConfigFile {
     pub paths: PathsFile,
@@ -16,6 +17,7 @@ pub(super) struct ConfigFile {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct PathsFile {
     pub data: String,
@@ -32,27 +34,40 @@ impl Default for PathsFile {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct SourceFile {
-    pub pattern: OneOrMany,
+    pub pattern: Option<OneOrMany<String>>,
+    pub format: Option<FormatName>,
     pub settle: String,
     pub trust_close: bool,
+    pub empty_after: String,
 }
 
 impl Default for SourceFile {
     fn default() -> Self {
-        let pattern = ["**/*.csv", "**/*.csv.gz", "**/*.csv.zst"].map(str::to_owned).to_vec();
-        Self { pattern: OneOrMany::Many(pattern), settle: "2s".into(), trust_close: false }
+        Self { pattern: None, format: None, settle: "2s".into(), trust_close: false, empty_after: "1h".into() }
     }
 }
 
 #[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct MonitoringFile {
     pub http: String,
 }
 
+/// What all files are written in, whatever their names.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub(super) enum FormatName {
+    Csv,
+    Jsonl,
+}
+
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct DatabaseFile {
     pub url: String,

@@ -1,14 +1,17 @@
 //! Flags, environment and `iotpipe.toml` become one checked [`Config`]; nobody else reads any of them.
 
 mod file;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use file::ConfigFile;
+use file::{ConfigFile, FormatName};
 use iotpipe_core::contract::Contract;
 use iotpipe_core::contract::declaration::{Declaration, OneOrMany};
+use iotpipe_core::parse::FileFormat;
 
 /// The commented file that `init` writes; it says what the built-in defaults say.
 pub const TEMPLATE: &str = include_str!("template.toml");
@@ -23,10 +26,14 @@ pub struct Config {
     pub paths: Paths,
     /// Globs below `paths.data`, in lower case.
     pub patterns: Vec<glob::Pattern>,
+    /// What all files are written in; `None` where their names tell.
+    pub format: Option<FileFormat>,
     /// How long a file must have been still before it is taken.
     pub settle: Duration,
     /// Whether a file need not be still that long where a writer was seen to close it.
     pub trust_close: bool,
+    /// How long a file of no bytes is waited for.
+    pub empty_after: Duration,
     /// `sqlite://…` or `postgres://…`; may hold a password, so it is never printed.
     pub database_url: String,
     /// Whether any command brings a PostgreSQL schema up to date.
@@ -102,17 +109,28 @@ impl Config {
         self
     }
 
+    /// What the file `name` is written in.
+    pub fn format_of(&self, name: &str) -> FileFormat {
+        self.format.unwrap_or_else(|| FileFormat::of(name))
+    }
+
     /// As [`Config::resolve`], from the text of a file.
     ///
     /// # Errors
     /// Says what is wrong, where it can with line and key.
     pub fn from_text(text: &str, database_url: Option<String>) -> Result<Config, String> {
         let file: ConfigFile = toml::from_str(text).map_err(|e| e.to_string())?;
+        let format = file.source.format.map(|name| match name {
+            FormatName::Csv => FileFormat::Csv,
+            FormatName::Jsonl => FileFormat::JsonLines,
+        });
         let declaration = Declaration { csv: file.csv, contract: file.contract, aggregate: file.aggregate };
         Ok(Config {
-            patterns: patterns(&file.source.pattern)?,
+            patterns: patterns(file.source.pattern.as_ref(), format)?,
+            format,
             settle: duration("source.settle", &file.source.settle)?,
             trust_close: file.source.trust_close,
+            empty_after: duration("source.empty_after", &file.source.empty_after)?,
             // A variable that is set to nothing is how many tools unset one.
             database_url: database_url.filter(|url| !url.is_empty()).unwrap_or(file.database.url),
             auto_migrate: file.database.auto_migrate,
@@ -150,10 +168,10 @@ fn database_below(folder: &Path, url: String) -> String {
 }
 
 /// In lower case, as the names that are compared with them: whoever names files by hand minds no case.
-fn patterns(written: &OneOrMany) -> Result<Vec<glob::Pattern>, String> {
+fn patterns(written: Option<&OneOrMany<String>>, format: Option<FileFormat>) -> Result<Vec<glob::Pattern>, String> {
     let texts = match written {
-        OneOrMany::One(text) => std::slice::from_ref(text),
-        OneOrMany::Many(texts) => texts,
+        None => &default_patterns(format)[..],
+        Some(written) => written.as_slice(),
     };
     if texts.is_empty() || texts.iter().any(String::is_empty) {
         return Err("source.pattern: names no file; write it as \"**/*.csv\", or as a list".to_owned());
@@ -162,6 +180,17 @@ fn patterns(written: &OneOrMany) -> Result<Vec<glob::Pattern>, String> {
         glob::Pattern::new(&text.to_lowercase()).map_err(|e| format!("source.pattern = \"{text}\": {e}"))
     };
     texts.iter().map(parse).collect()
+}
+
+/// By the endings of `format`, or of all where names tell it; each plain and compressed.
+fn default_patterns(format: Option<FileFormat>) -> Vec<String> {
+    let endings: &[&str] = match format {
+        None => &["csv", "jsonl", "ndjson"],
+        Some(FileFormat::Csv) => &["csv"],
+        Some(FileFormat::JsonLines) => &["jsonl", "ndjson"],
+    };
+    let of = |ending: &&str| ["", ".gz", ".zst"].map(|packed| format!("**/*.{ending}{packed}"));
+    endings.iter().flat_map(of).collect()
 }
 
 fn folder(key: &str, text: String) -> Result<PathBuf, String> {
@@ -176,37 +205,5 @@ fn duration(key: &str, text: &str) -> Result<Duration, String> {
         Ok(length) if length > LONGEST_SETTLE => Err(format!("{key} = \"{text}\": too long, the most is a year")),
         Ok(length) => Ok(length),
         Err(e) => Err(format!("{key} = \"{text}\": {e} (write it as 500ms, 2s, 1h, 1d)")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_template_says_what_the_defaults_say() {
-        let built_in = Config::from_text("", None).unwrap();
-        let template = Config::from_text(TEMPLATE, None).unwrap();
-        assert_eq!(built_in.contract.hash, template.contract.hash);
-        assert_eq!(built_in.database_url, template.database_url);
-        assert_eq!((built_in.settle, built_in.http), (template.settle, template.http));
-        assert_eq!((built_in.patterns, built_in.trust_close), (template.patterns, template.trust_close));
-    }
-
-    #[test]
-    fn relative_paths_are_below_the_folder_of_the_file() {
-        let below = |url: &str| database_below(Path::new("a%b/c?"), url.to_owned());
-        assert_eq!(below("sqlite://x.db?mode=ro"), "sqlite://a%25b/c%3F/x.db?mode=ro");
-        assert_eq!(below("sqlite:///x.db"), "sqlite:///x.db");
-        assert_eq!(below("postgres://h/d"), "postgres://h/d");
-        let config = Config::from_text("[paths]\nlogs = '/var/log'", None).unwrap().below(Path::new("conf"), true);
-        assert_eq!((config.paths.data, config.paths.logs), ("conf/data".into(), "/var/log".into()));
-        assert_eq!(config.database_url, "sqlite://conf/iotpipe.db");
-    }
-
-    #[test]
-    fn an_unknown_key_is_named_with_its_line() {
-        let error = Config::from_text("[contract]\nmax_rejectd_ratio = 0.5\n", None).unwrap_err();
-        assert!(error.contains("line 2") && error.contains("max_rejectd_ratio"), "{error}");
     }
 }

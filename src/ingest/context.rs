@@ -100,14 +100,26 @@ impl Context<'_> {
     pub fn own_quarantine_names(&self, entry: &Entry) -> QuarantineNames {
         let sha256 = entry.sha256.as_deref().unwrap_or_default();
         let stem = own_stem(entry.file_name(), sha256, entry.id, LONGEST_ENDING);
-        QuarantineNames::new(&self.config.paths.quarantine, &stem, (entry.id, entry.claim_no), earlier(entry))
+        QuarantineNames::new(
+            &self.config.paths.quarantine,
+            &stem,
+            self.config.format_of(&entry.source),
+            (entry.id, entry.claim_no),
+            earlier(entry),
+        )
     }
 
     /// The names in the quarantine that the manifest records for the entry.
     pub fn quarantine_names(&self, entry: &Entry) -> QuarantineNames {
         let sha256 = entry.sha256.as_deref().unwrap_or_default();
         let stem = entry.quarantine_name.clone().unwrap_or_else(|| first_version_stem(entry.file_name(), sha256));
-        QuarantineNames::new(&self.config.paths.quarantine, &stem, (entry.id, entry.claim_no), earlier(entry))
+        QuarantineNames::new(
+            &self.config.paths.quarantine,
+            &stem,
+            self.config.format_of(&entry.source),
+            (entry.id, entry.claim_no),
+            earlier(entry),
+        )
     }
 
     /// Takes away what passes over the entry's file have left in the quarantine: it is no longer true.
@@ -151,7 +163,7 @@ fn earlier(entry: &Entry) -> i64 {
 }
 
 /// Room for `.rejected.csv` and its like behind an entry's own names.
-const LONGEST_ENDING: usize = ".rejected.csv".len();
+const LONGEST_ENDING: usize = ".rejected.jsonl".len();
 
 /// What the first version, which did not record it, let the names of an entry's rows begin with.
 fn first_version_stem(file_name: &str, sha256: &str) -> String {

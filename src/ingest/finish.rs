@@ -4,7 +4,7 @@ use super::context::Context;
 use super::group::{Outcome, Outcomes};
 use super::hold::{HeldFile, hand_back_changed, hand_back_lost, settle_places, take, whereabouts};
 use super::target::closed_as;
-use crate::error::{Error, Policy};
+use crate::error::{Error, Fault, Policy};
 use crate::failpoint;
 use crate::manifest::{self, Aside, Entry, Original, State};
 use crate::observability;
@@ -12,6 +12,7 @@ use crate::sink::write_file_reason;
 use crate::source::{Stamp, sha256_of};
 use crate::store::StoreError;
 use crate::terminal::Summary;
+use iotpipe_core::printable::printable;
 use iotpipe_core::reading::Tally;
 use iotpipe_core::validate::FileRejection;
 
@@ -27,12 +28,9 @@ pub(super) fn finish(
     let mut stopped = Ok(());
     for (entry, outcome) in outcomes {
         let done = match outcome {
-            Ok(Outcome::Reached { tally, broken, lies }) => {
+            Ok(Outcome::Reached(tally, lies)) => {
                 tracing::info!(file = entry.source, state = target.as_str(), ?tally, "committed");
                 count(summary, &tally, target);
-                if target == State::Loaded {
-                    broken.iter().for_each(|(rule, times)| observability::broke(rule, *times));
-                }
                 context
                     .forget_earlier_rows(entry)
                     .map(|()| (target == State::Loaded).then(|| closed_as(entry, State::Loaded, &lies)))
@@ -42,7 +40,9 @@ pub(super) fn finish(
         };
         let done = match done {
             // What can't be taken in hand or written now is a failure as any other's.
-            Err(error) if error.is_of_one_file() => finish_failure(context, entry, error, summary),
+            Err(error) if error.is_of_one_file() || error.fault() == Fault::Unknown => {
+                finish_failure(context, entry, error, summary)
+            }
             done => done,
         };
         match done {
@@ -63,7 +63,7 @@ fn count(summary: &mut Summary, tally: &Tally, target: State) {
     summary.loaded += if target == State::Loaded { tally.loaded } else { 0 };
     summary.rejected += tally.rejected;
     summary.duplicates += tally.duplicate;
-    summary.imperfect |= tally.rejected + tally.differing > 0;
+    summary.imperfect |= tally.faulty() > 0;
 }
 
 /// Does what the error's policy says; gives the entry where it is closed now and its file has a way to go.
@@ -73,13 +73,13 @@ fn finish_failure(
     error: Error,
     summary: &mut Summary,
 ) -> Result<Option<Entry>, Error> {
-    let (why, policy) = (error.to_string(), error.policy());
+    let (why, policy) = (printable(&error.to_string()), error.policy());
     tracing::debug!(file = entry.source, ?policy, "{why}");
     observability::database_failed(&error);
     match (policy, error) {
         (Policy::Refuse, Error::Refused(refusal)) => {
             let refused = refuse(context, entry, &refusal, &why)?;
-            context.printer.say(&format!("{:?} is refused and moved to the quarantine: {why}", entry.source));
+            context.printer.say(&format!("{:?} is refused and goes to the quarantine: {why}", entry.source));
             summary.failed += 1;
             summary.imperfect = true;
             Ok(Some(refused))
@@ -149,7 +149,9 @@ fn refuse(context: &Context<'_>, entry: &Entry, refusal: &FileRejection, why: &s
     let (names, lies) = (context.own_quarantine_names(entry), held.lies);
     write_file_reason(&names, refusal, &held.path)?;
     let refused = closed_as(entry, State::Rejected, &lies);
-    let aside = Aside::Rejected { quarantine_name: &names.stem };
+    let mut offences = refusal.offences.as_ref().clone();
+    offences.add_of_file(refusal.rule);
+    let aside = Aside::Rejected { quarantine_name: &names.stem, offences: &offences };
     let archive_name = refused.archive_name.as_deref().unwrap_or_default();
     manifest::set_aside(context.store, entry.claim(), &aside, why, &lies, archive_name)?;
     failpoint::reach("aside-marked");

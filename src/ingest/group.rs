@@ -6,15 +6,14 @@ use std::time::Instant;
 
 use super::context::Context;
 use super::hold::{HeldFile, take};
-use super::pass::{BrokenRules, PassInput, Passed, run_pass};
+use super::pass::{PassInput, Passed, run_pass};
 use super::target::archive_name;
 use crate::error::Error;
 use crate::failpoint;
-use crate::manifest::{self, Entry, Original, Place, Progress, State, Whereabouts};
+use crate::manifest::{self, Entry, Original, Place, Progress, State, ToldBy, Whereabouts};
 use crate::observability;
 use crate::sink::{AggregateSink, QuarantineSink, RawSink, Sink};
-use crate::source::Compression;
-use crate::store::{LoadTransaction, Totals, keep_statement};
+use crate::store::{LoadTransaction, Totals, keep_statement, rejection_statements};
 use iotpipe_core::contract::{Contract, DeviceRule};
 use iotpipe_core::devices::DeviceNames;
 use iotpipe_core::reading::Tally;
@@ -22,14 +21,7 @@ use iotpipe_core::reading::Tally;
 /// What became of a file.
 pub(super) enum Outcome {
     /// Committed.
-    Reached {
-        /// Its rows.
-        tally: Tally,
-        /// The rules that they broke, and how often.
-        broken: BrokenRules,
-        /// Where it lies.
-        lies: Whereabouts,
-    },
+    Reached(Tally, Whereabouts),
     /// Its content was loaded before, under this name.
     Duplicate(Original),
 }
@@ -63,8 +55,12 @@ struct Group<'s, 'f> {
 
 fn loaded_contents(context: &Context<'_>, files: &[Entry]) -> Result<manifest::LoadedContents, Error> {
     // Where the device comes from the name, equal contents under two names are two devices' readings.
-    let by_name = matches!(context.config.contract.device, DeviceRule::FromName(_));
-    Ok(manifest::loaded_contents(context.store, files, by_name)?)
+    let told_by = match context.config.contract.device {
+        DeviceRule::FromName(_) => ToldBy::Name,
+        DeviceRule::FromPath(_) => ToldBy::Path,
+        DeviceRule::Column(_) | DeviceRule::Value(_) => ToldBy::Content,
+    };
+    Ok(manifest::loaded_contents(context.store, files, told_by)?)
 }
 
 impl<'f> Group<'_, 'f> {
@@ -77,7 +73,7 @@ impl<'f> Group<'_, 'f> {
                 None => self.load_one(transaction.as_mut(), file),
             };
             match &outcome {
-                Ok(Outcome::Reached { .. }) => self.loaded.add(file),
+                Ok(Outcome::Reached(..)) => self.loaded.add(file),
                 Ok(Outcome::Duplicate(_)) => {}
                 Err(error) if error.is_of_one_file() => transaction.drop_file()?,
                 Err(_) => return outcome.map(|_| ()),
@@ -98,7 +94,7 @@ impl<'f> Group<'_, 'f> {
         failpoint::reach("pass-finished");
         write_aggregates(transaction, aggregates, &passed.devices)?;
         failpoint::reach("aggregates-written");
-        self.close(transaction, file, passed.tally, passed.broken, held.lies)
+        self.close(transaction, file, &passed, held.lies)
     }
 
     /// The first version gave the rows that `validate` found other names: each line stands in one place.
@@ -115,7 +111,7 @@ impl<'f> Group<'_, 'f> {
         for (file, passed) in passed {
             let outcome = match passed {
                 Ok(Prepared::Passed { passed, aggregates, held }) => {
-                    self.write_prepared(transaction.as_mut(), file, passed, aggregates, held)
+                    self.write_prepared(transaction.as_mut(), file, &passed, aggregates, held)
                 }
                 Ok(Prepared::Duplicate(original)) => Ok(Outcome::Duplicate(original)),
                 Err(error) => Err(error),
@@ -137,11 +133,11 @@ impl<'f> Group<'_, 'f> {
         let held = take(self.context, file)?;
         if self.target == State::Validated {
             let mut quarantine = QuarantineSink::new(self.context.own_quarantine_names(file)).while_held(&held.path);
-            let passed = self.pass_over(file, &held, &mut [&mut quarantine])?;
+            let passed = Box::new(self.pass_over(file, &held, &mut [&mut quarantine])?);
             return Ok(Prepared::Passed { passed, aggregates: None, held });
         }
         let mut aggregates = self.context.aggregates(&self.context.config.contract);
-        let passed = self.pass_over(file, &held, &mut [&mut aggregates])?;
+        let passed = Box::new(self.pass_over(file, &held, &mut [&mut aggregates])?);
         Ok(Prepared::Passed { passed, aggregates: Some(Box::new(aggregates)), held })
     }
 
@@ -149,7 +145,7 @@ impl<'f> Group<'_, 'f> {
         &self,
         transaction: &mut dyn LoadTransaction,
         file: &Entry,
-        passed: Passed,
+        passed: &Passed,
         aggregates: Option<Box<AggregateSink>>,
         held: HeldFile,
     ) -> Result<Outcome, Error> {
@@ -157,17 +153,20 @@ impl<'f> Group<'_, 'f> {
         if let Some(aggregates) = aggregates {
             write_aggregates(transaction, *aggregates, &passed.devices)?;
         }
-        self.close(transaction, file, passed.tally, passed.broken, held.lies)
+        self.close(transaction, file, passed, held.lies)
     }
 
     fn close(
         &self,
         transaction: &mut dyn LoadTransaction,
         file: &Entry,
-        tally: Tally,
-        broken: BrokenRules,
+        passed: &Passed,
         lies: Whereabouts,
     ) -> Result<Outcome, Error> {
+        let (tally, dialect) = (passed.tally, self.context.store.dialect());
+        for statement in rejection_statements(file.id, &passed.offences, file.rows_total.is_some(), dialect) {
+            transaction.execute(&statement)?;
+        }
         let names = self.context.own_quarantine_names(file);
         let archive_name = archive_name(file, Place::Processed, &lies);
         let progress = Progress {
@@ -179,11 +178,11 @@ impl<'f> Group<'_, 'f> {
             archive_name: archive_name.as_deref(),
             quarantine_name: Some(&names.stem).filter(|_| tally.total > tally.loaded).map(String::as_str),
         };
-        let statement = progress.statement(self.context.store.dialect());
+        let statement = progress.statement(dialect);
         let totals = if self.target == State::Loaded { Totals::Added } else { Totals::Unchanged };
         transaction.close_file(&statement, totals)?;
         failpoint::reach("marked");
-        Ok(Outcome::Reached { tally, broken, lies })
+        Ok(Outcome::Reached(tally, lies))
     }
 
     fn commit(&self, mut transaction: Box<dyn LoadTransaction + '_>) -> Result<(), Error> {
@@ -227,8 +226,8 @@ pub(super) fn pass_over(
     let bar = context.printer.progress(&file.source, file.size as u64);
     let input = PassInput {
         reader: Box::new(bar.wrap_read(open)),
-        compression: Compression::of(&file.source),
-        file_name: file.judged_name(),
+        path: file.judged_path(),
+        format: context.config.format_of(&file.source),
         discovered_at: file.discovered_at.timestamp_micros(),
         expected_sha256: file.sha256.as_deref().unwrap_or_default(),
         max_rejected_ratio,
@@ -256,6 +255,6 @@ pub(super) fn write_aggregates(
 
 /// What the pass of a file gave, for the transaction that follows.
 enum Prepared {
-    Passed { passed: Passed, aggregates: Option<Box<AggregateSink>>, held: HeldFile },
+    Passed { passed: Box<Passed>, aggregates: Option<Box<AggregateSink>>, held: HeldFile },
     Duplicate(Original),
 }

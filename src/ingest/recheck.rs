@@ -12,7 +12,7 @@ use crate::failpoint;
 use crate::manifest::{self, Entry, Place, Progress, State, Whereabouts, Work};
 use crate::sink::{QuarantineSink, RawSink};
 use crate::source::open_file;
-use crate::store::{StoreError, Totals};
+use crate::store::{StoreError, Totals, rejection_statements};
 use iotpipe_core::contract::Contract;
 use iotpipe_core::reading::Tally;
 use iotpipe_core::validate::JUDGE;
@@ -64,11 +64,14 @@ fn recheck(context: &Context<'_>, entry: &Entry) -> Result<Tally, Error> {
     // What an earlier judge saw in a line may be no reading now: all of its rows are the present one's.
     transaction.open_again(entry.id, entry.judge != Some(JUDGE))?;
     let mut raw = RawSink { transaction: transaction.as_mut() };
-    let Passed { tally, devices, .. } =
+    let Passed { tally, devices, offences } =
         pass_over(context, &contract, entry, &open, 1.0, &mut [&mut raw, &mut aggregates, &mut quarantine])?;
     write_aggregates(transaction.as_mut(), aggregates, &devices)?;
     let lies = Whereabouts { place: Place::Processed, name: entry.place_name.clone() };
     let progress = progress(entry, tally, &contract, &lies, &names.stem);
+    for statement in rejection_statements(entry.id, &offences, true, context.store.dialect()) {
+        transaction.execute(&statement)?;
+    }
     let statement = manifest::rechecked_statement(&progress, context.store.dialect());
     transaction.close_file(&statement, Totals::Anew)?;
     if context.store.is_embedded() {

@@ -17,7 +17,7 @@ pub struct Model {
     pub origin: String,
     /// Path below `data/`, as it was delivered.
     pub source: String,
-    /// The name that the contract sees, where it is another than the last part of `source`.
+    /// The path that the contract sees, where it is another than `source`; in the first version, its last part.
     pub judged_name: Option<String>,
     /// Bytes as stored.
     pub size: i64,
@@ -111,9 +111,9 @@ impl Model {
         self.source.rsplit('/').next().unwrap_or(&self.source)
     }
 
-    /// The name that the contract sees.
-    pub fn judged_name(&self) -> &str {
-        self.judged_name.as_deref().unwrap_or_else(|| self.file_name())
+    /// The path that the contract sees.
+    pub fn judged_path(&self) -> &str {
+        self.judged_name.as_deref().unwrap_or(&self.source)
     }
 
     /// The claim under which this was read.

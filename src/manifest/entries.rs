@@ -274,11 +274,11 @@ pub fn descent_of(store: &Store, name: &str, sha256: &str) -> Result<Descent, St
     };
     Ok(match known {
         Some(parent) if given.is_rejected => {
-            Descent { parent: Some(parent.id), judged_name: Some(parent.judged_name().to_owned()) }
+            Descent { parent: Some(parent.id), judged_name: Some(parent.judged_path().to_owned()) }
         }
         // Its own hash confirms that the name is ours.
         Some(same) if same.sha256.as_deref() == Some(sha256) => {
-            Descent { parent: None, judged_name: Some(same.judged_name().to_owned()) }
+            Descent { parent: None, judged_name: Some(same.judged_path().to_owned()) }
         }
         _ => Descent::default(),
     })

@@ -22,6 +22,8 @@ pub struct Figures {
     pub rejected: u64,
     /// Those in the quarantine as repeats.
     pub duplicate: u64,
+    /// How often rows of loaded files broke each rule; a row may break several.
+    pub rejections: Vec<(String, u64)>,
     /// Bytes of loaded files, as stored.
     pub bytes: u64,
     /// Seconds since the oldest file that waits was discovered; 0 where none waits.
@@ -58,6 +60,7 @@ pub fn figures(store: &Store, origin: Option<&str>, own: i64, devices: u64) -> R
             session.execute_unprepared(PATIENCE).await?;
         }
         let mut figures = Figures { at, ..by_state(session, dialect, origin, at).await? };
+        figures.rejections = rejections(session, dialect, origin).await?;
         figures.claims = claims(session, dialect, origin, own).await?;
         figures.quiet = seconds_by_device(session, dialect, at, devices).await?;
         Ok(figures)
@@ -96,6 +99,15 @@ async fn by_state(
         }
     }
     Ok(figures)
+}
+
+async fn rejections(session: &Session, dialect: Dialect, origin: Option<&str>) -> Result<Vec<(String, u64)>, DbErr> {
+    let sql = format!(
+        "SELECT r.rule, CAST(sum(r.count) AS bigint) FROM file_rejections r JOIN manifest m ON m.id = r.file_id
+         WHERE m.state = 'loaded' AND {} GROUP BY r.rule ORDER BY r.rule",
+        of_origin("m.origin", origin, dialect)
+    );
+    session.rows(sql).await?.iter().map(|row| Ok((row.try_get_by_index(0)?, count(row, 1)?))).collect()
 }
 
 async fn claims(session: &Session, dialect: Dialect, origin: Option<&str>, own: i64) -> Result<Claims, DbErr> {

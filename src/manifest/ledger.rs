@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use iotpipe_core::offences::Offences;
 use iotpipe_core::reading::Tally;
 use iotpipe_core::validate::JUDGE;
 use sea_orm::Statement;
@@ -11,7 +12,7 @@ use super::entity::{Claim, Column, Model as Entry};
 use super::state::{Place, State};
 use super::transition::{self, MAX_ATTEMPTS, Of, Transition, instant, time_of};
 use super::worker::Worker;
-use crate::store::{Dialect, Store, StoreError};
+use crate::store::{Dialect, Store, StoreError, rejection_statements};
 
 /// Wait after the first failed attempt; it doubles with each.
 const BACKOFF: Duration = Duration::from_secs(5);
@@ -96,6 +97,7 @@ impl Progress<'_> {
             (Column::RowsLoaded, self.tally.loaded.into()),
             (Column::RowsRejected, self.tally.rejected.into()),
             (Column::RowsDuplicate, self.tally.duplicate.into()),
+            (Column::RowsSkipped, self.tally.skipped.into()),
             (Column::ContractHash, self.contract_hash.into()),
             (Column::Judge, JUDGE.into()),
             (Column::ArchiveName, self.archive_name.map(str::to_owned).into()),
@@ -117,10 +119,12 @@ pub fn rechecked_statement(progress: &Progress<'_>, dialect: Dialect) -> Stateme
 pub enum Aside<'a> {
     /// Its content is that of this loaded file.
     DuplicateOf(i64),
-    /// It breaks the contract; what the names of its reasons begin with.
+    /// It breaks the contract.
     Rejected {
-        /// Below `quarantine/`.
+        /// What the names of its reasons begin with, below `quarantine/`.
         quarantine_name: &'a str,
+        /// The rules that were broken.
+        offences: &'a Offences,
     },
 }
 
@@ -146,10 +150,14 @@ pub fn set_aside(
             given.push((Column::DuplicateOf, (*original).into()));
             (&transition::SET_ASIDE, Some(*original))
         }
-        Aside::Rejected { quarantine_name } => {
+        Aside::Rejected { quarantine_name, .. } => {
             given.push((Column::QuarantineName, (*quarantine_name).into()));
             (&transition::REJECT, None)
         }
+    };
+    let rejections = match aside {
+        Aside::DuplicateOf(_) => rejection_statements(claim.id, &Offences::default(), true, dialect),
+        Aside::Rejected { offences, .. } => rejection_statements(claim.id, offences, true, dialect),
     };
     let statement = transition.statement(Of::Claims(&[claim]), &given, dialect);
     let done = store.write(async |session| {
@@ -164,6 +172,9 @@ pub fn set_aside(
         let changed = session.change(&statement).await?;
         if changed == 1 {
             session.change(&format!("DELETE FROM file_aggregates WHERE file_id = {}", claim.id)).await?;
+            for statement in &rejections {
+                session.change(statement).await?;
+            }
         }
         Ok(Some(changed))
     })?;

@@ -16,7 +16,7 @@ mod unloading;
 mod worker;
 
 pub use claim::{Work, claim, is_anything_left};
-pub use duplicate_content::{LoadedContents, Original, loaded_contents};
+pub use duplicate_content::{LoadedContents, Original, ToldBy, loaded_contents};
 pub use entity::{Claim, Model as Entry};
 pub use entries::{
     Descent, Registration, descent_of, enter_held, entry, held, in_inbox, in_state, is_name_taken, loaded_files,
@@ -28,7 +28,9 @@ pub use ledger::{
     move_failed, rechecked_statement, release, release_all, rename_target, retry, set_aside, vanished,
 };
 pub use origin::{latest_archived, origins, take_in_origin};
-pub use overview::{LastError, QuietDevice, RowTotals, count_by_state, last_errors, quiet_devices, row_totals};
+pub use overview::{
+    LastError, QuietDevice, RowTotals, count_by_state, empty_arrivals, last_errors, quiet_devices, row_totals,
+};
 pub use relations::{children_of, each_entry, of_content};
 pub use state::{Place, State};
 pub use transition::drawn;

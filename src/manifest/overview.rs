@@ -67,6 +67,24 @@ fn is_of(origin: Option<&str>) -> Condition {
     Condition::all().add_option(origin.map(|origin| Column::Origin.eq(origin)))
 }
 
+/// The files of `origin` that have no bytes yet.
+///
+/// # Errors
+/// When the database can't be asked.
+pub fn empty_arrivals(store: &Store, origin: Option<&str>, limit: u64) -> Result<Vec<String>, StoreError> {
+    let files: Vec<Entry> = store.read(async |db| {
+        Entity::find()
+            .filter(Column::State.eq(State::Arriving.as_str()))
+            .filter(Column::Size.eq(0))
+            .filter(is_of(origin))
+            .order_by_asc(Column::Id)
+            .limit(limit)
+            .all(db)
+            .await
+    })?;
+    Ok(files.into_iter().map(|file| file.source).collect())
+}
+
 /// The latest files of `origin` with an error, newest first.
 ///
 /// # Errors

@@ -125,7 +125,7 @@ transitions! {
     LOAD = Transition {
         name: "loaded", from: IN_HAND, to: Some(State::Loaded), by: By::Holder, places: &[],
         sets: &[Set::Given(Column::RowsTotal), Set::Given(Column::RowsLoaded), Set::Given(Column::RowsRejected),
-                Set::Given(Column::RowsDuplicate), Set::Given(Column::ContractHash), Set::Given(Column::Judge), Set::Given(Column::Place),
+                Set::Given(Column::RowsDuplicate), Set::Given(Column::RowsSkipped), Set::Given(Column::ContractHash), Set::Given(Column::Judge), Set::Given(Column::Place),
                 Set::Given(Column::PlaceName), Set::Given(Column::ArchiveName), Set::Given(Column::QuarantineName),
                 Set::FirstTime(Column::ValidatedAt), Set::FirstTime(Column::AggregatedAt), Set::Now(Column::LoadedAt),
                 Set::Says(Column::Recheck, false), Set::To(Column::Attempts, 0), Set::Null(Column::LastError),
@@ -135,7 +135,7 @@ transitions! {
     RECHECKED = Transition {
         name: "looked at again", from: &[State::Loaded], to: None, by: By::Holder, places: &[Place::Processed],
         sets: &[Set::Given(Column::RowsTotal), Set::Given(Column::RowsLoaded), Set::Given(Column::RowsRejected),
-                Set::Given(Column::RowsDuplicate), Set::Given(Column::ContractHash), Set::Given(Column::Judge),
+                Set::Given(Column::RowsDuplicate), Set::Given(Column::RowsSkipped), Set::Given(Column::ContractHash), Set::Given(Column::Judge),
                 Set::Given(Column::QuarantineName), Set::Says(Column::Recheck, false), Set::To(Column::Attempts, 0),
                 Set::Null(Column::LastError), Set::Null(Column::NotBefore), RELEASED],
     };

@@ -47,10 +47,6 @@ impl Families {
         let errors = process::POLICIES.iter().map(|policy| (vec![*policy], errors.get(policy).copied().unwrap_or(0)));
         let help = "Errors of the database by what is done about them, since the process began.";
         self.counters("iotpipe_database_errors_total", help, &["policy"], errors.collect());
-        let broken = process::rejections();
-        let help = "Rules that rows of loaded files broke, since the process began; a row may break several.";
-        let broken = broken.iter().map(|(rule, n)| (vec![*rule], *n)).collect();
-        self.counters("iotpipe_rejections_total", help, &["rule"], broken);
         if let Some(histogram) = process::pass_seconds() {
             self.add(histogram.clone());
         }
@@ -66,6 +62,9 @@ impl Families {
         self.counters("iotpipe_rows_total", "Rows of loaded files by where they went.", &["outcome"], rows);
         let bytes = vec![(vec![], figures.bytes)];
         self.counters("iotpipe_bytes_total", "Bytes of loaded files, as stored.", &[], bytes);
+        let broken = figures.rejections.iter().map(|(rule, n)| (vec![rule.as_str()], *n)).collect();
+        let help = "Rules that rows of loaded files broke; a row may break several.";
+        self.counters("iotpipe_rejections_total", help, &["rule"], broken);
         let files = figures.files.iter().map(|(state, n)| (vec![state.as_str()], signed(*n))).collect();
         self.gauges("iotpipe_files", "Files by state.", &["state"], files);
         let help = "Seconds since the oldest file that waits was discovered; 0 where none waits.";

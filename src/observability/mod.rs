@@ -10,6 +10,6 @@ mod textfile;
 
 pub use http::{HttpServer, Refused, probe};
 pub use monitor::Monitor;
-pub use process::{broke, database_failed, passed};
+pub use process::{database_failed, passed};
 pub use service::ServiceManager;
 pub use textfile::write_metrics_file;

@@ -19,7 +19,6 @@ static PASS_SECONDS: LazyLock<Option<Histogram>> = LazyLock::new(|| {
     let help = "Seconds that one pass over one file took, since the process began.";
     Histogram::with_opts(HistogramOpts::new("iotpipe_pass_seconds", help).buckets(PASSES.to_vec())).ok()
 });
-static REJECTIONS: Counts = Counts::new(BTreeMap::new());
 static DATABASE_ERRORS: Counts = Counts::new(BTreeMap::new());
 
 fn add(counts: &Counts, name: &'static str, n: u64) {
@@ -37,11 +36,6 @@ pub fn passed(time: Duration) {
     if let Some(histogram) = &*PASS_SECONDS {
         histogram.observe(time.as_secs_f64());
     }
-}
-
-/// Rows of a file that is now loaded broke `rule` so many times.
-pub fn broke(rule: &'static str, times: u64) {
-    add(&REJECTIONS, rule, times);
 }
 
 /// Something failed; where it was the database, it counts by what is done about it.
@@ -67,10 +61,6 @@ fn name_of(policy: Policy) -> &'static str {
 
 pub(super) fn pass_seconds() -> Option<&'static Histogram> {
     PASS_SECONDS.as_ref()
-}
-
-pub(super) fn rejections() -> BTreeMap<&'static str, u64> {
-    all(&REJECTIONS)
 }
 
 pub(super) fn database_errors() -> BTreeMap<&'static str, u64> {

@@ -12,6 +12,7 @@ use crate::store::StoredAggregate;
 use iotpipe_core::aggregate::{Aggregates, Stats};
 use iotpipe_core::contract::Contract;
 use iotpipe_core::devices::DeviceNames;
+use iotpipe_core::parse::Header;
 use iotpipe_core::reading::Batch;
 
 /// Batches of which the first version may have merged a file's aggregates.
@@ -88,7 +89,7 @@ impl AggregateSink {
 }
 
 impl Sink for AggregateSink {
-    fn begin(&mut self, _header: &[u8]) -> Result<(), Error> {
+    fn begin(&mut self, _header: &Header) -> Result<(), Error> {
         Ok(())
     }
 

@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::store::{Earlier, Snapshot, set_aside};
 use iotpipe_core::contract::Contract;
 use iotpipe_core::devices::DeviceNames;
+use iotpipe_core::parse::Header;
 use iotpipe_core::reading::{Batch, Cell, Reading};
 
 /// Looks up each reading. Those that the database has from this very line stay; the others become rejections, since
@@ -131,7 +132,7 @@ fn hash_of(line: u64, device: &str, ts: i64, cells: &[Cell], batch: &Batch) -> u
 }
 
 impl Sink for AuditSink<'_> {
-    fn begin(&mut self, _header: &[u8]) -> Result<(), Error> {
+    fn begin(&mut self, _header: &Header) -> Result<(), Error> {
         Ok(())
     }
 
@@ -153,7 +154,14 @@ impl Sink for AuditSink<'_> {
                     elsewhere.push((index, row));
                 }
                 None => {
-                    let nowhere = Earlier { file_id: 0, file: None, line: 0, differing: Vec::new(), is_loaded: false };
+                    let nowhere = Earlier {
+                        file_id: 0,
+                        file: None,
+                        line: 0,
+                        lines: None,
+                        differing: Vec::new(),
+                        is_loaded: false,
+                    };
                     elsewhere.push((index, nowhere));
                 }
             }

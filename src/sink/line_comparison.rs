@@ -23,6 +23,8 @@ pub(super) struct LineComparison<R> {
     first: Option<u64>,
     is_other: bool,
     is_short: bool,
+    /// The last byte of what ends a line.
+    pub(super) line_end: u8,
     /// Whether a difference in what comes now may be a change that was meant.
     pub(super) may_change: bool,
 }
@@ -37,14 +39,16 @@ impl<R: BufRead> LineComparison<R> {
             first: None,
             is_other: false,
             is_short: false,
+            line_end: b'\n',
             may_change: true,
         }
     }
 
     /// Compares the next `expected` bytes.
     pub(super) fn compare(&mut self, expected: &[u8]) -> io::Result<()> {
-        for piece in expected.split_inclusive(|byte| *byte == b'\n') {
-            match piece.strip_suffix(b"\n") {
+        let line_end = self.line_end;
+        for piece in expected.split_inclusive(|byte| *byte == line_end) {
+            match piece.strip_suffix(&[line_end]) {
                 Some(text) => {
                     self.compare_text(text)?;
                     self.end_line()?;
@@ -98,13 +102,13 @@ impl<R: BufRead> LineComparison<R> {
     }
 
     fn end_line(&mut self) -> io::Result<()> {
-        if !self.differs && self.found.fill_buf()?.first() != Some(&b'\n') {
+        if !self.differs && self.found.fill_buf()?.first() != Some(&self.line_end) {
             self.at_end = self.found.fill_buf()?.is_empty();
             self.differ();
         }
         loop {
             let found = self.found.fill_buf()?;
-            match memchr::memchr(b'\n', found) {
+            match memchr::memchr(self.line_end, found) {
                 Some(at) => {
                     self.found.consume(at + 1);
                     break;

@@ -12,6 +12,8 @@ use crate::failpoint;
 use crate::source::{durable_rename, unfinished_name};
 use crate::store::StoreError;
 use iotpipe_core::devices::DeviceNames;
+use iotpipe_core::offences::Offence;
+use iotpipe_core::parse::{FileEncoding, FileFormat, Header};
 use iotpipe_core::reading::{Batch, Rejection, Verdict};
 use iotpipe_core::validate::FileRejection;
 
@@ -20,7 +22,7 @@ use iotpipe_core::validate::FileRejection;
 pub struct QuarantineNames {
     /// What both names begin with, as the manifest records it.
     pub stem: String,
-    /// `<stem>.rejected.csv`.
+    /// `<stem>.rejected.csv`, or `.jsonl`.
     pub rejected: PathBuf,
     /// `<stem>.reasons.csv`.
     pub reasons: PathBuf,
@@ -31,12 +33,15 @@ pub struct QuarantineNames {
 }
 
 impl QuarantineNames {
-    /// Below `folder`, with names that begin with `stem`, written by an entry (identity, claim) before which
+    /// Below `folder`, with names that begin with `stem`, for rows of this format, written by an entry (identity, claim) before which
     /// `earlier` claims ended without a word.
-    pub fn new(folder: &Path, stem: &str, (id, claim_no): (i64, i64), earlier: i64) -> Self {
+    pub fn new(folder: &Path, stem: &str, format: FileFormat, (id, claim_no): (i64, i64), earlier: i64) -> Self {
         Self {
             stem: stem.to_owned(),
-            rejected: folder.join(format!("{stem}.rejected.csv")),
+            rejected: folder.join(match format {
+                FileFormat::Csv => format!("{stem}.rejected.csv"),
+                FileFormat::JsonLines => format!("{stem}.rejected.jsonl"),
+            }),
             reasons: folder.join(format!("{stem}.reasons.csv")),
             owner: (id, claim_no),
             earlier,
@@ -92,9 +97,7 @@ fn remove(path: &Path) -> Result<(), Error> {
 /// Writes the rejections of one pass. Nothing is created for a file without any.
 pub struct QuarantineSink {
     names: QuarantineNames,
-    header: Vec<u8>,
-    header_lines: u64,
-    line_end: &'static [u8],
+    header: Header,
     open: Option<OpenFiles>,
     /// Whether there may be half-written files.
     begun: bool,
@@ -108,21 +111,14 @@ struct OpenFiles {
     rejected: BufWriter<File>,
     reasons: csv::Writer<File>,
     next_line: u64,
+    /// Whether something stands in the file that a line end has to end.
+    begun: bool,
 }
 
 impl QuarantineSink {
     /// For the file that `names` belong to.
     pub fn new(names: QuarantineNames) -> Self {
-        Self {
-            names,
-            header: Vec::new(),
-            header_lines: 1,
-            line_end: b"\n",
-            open: None,
-            begun: false,
-            held: None,
-            earlier: None,
-        }
+        Self { names, header: Header::default(), open: None, begun: false, held: None, earlier: None }
     }
 
     /// Writes under the final names only while `path` exists. A worker whose claim was taken over has lost that name; the
@@ -136,9 +132,13 @@ impl QuarantineSink {
         self.names.remove_unfinished()?;
         let rejected = self.names.temporary(&self.names.rejected);
         let mut writer = BufWriter::new(File::create_new(&rejected).map_err(Error::storage(&rejected))?);
-        writer.write_all(&self.header).map_err(Error::storage(&rejected))?;
+        let mark = self.header.encoding.map_or(&b""[..], FileEncoding::mark);
+        writer.write_all(mark).map_err(Error::storage(&rejected))?;
+        let header = self.header.as_delivered(&self.header.bytes);
+        writer.write_all(&header).map_err(Error::storage(&rejected))?;
         let reasons = reasons_writer(&self.names)?;
-        Ok(OpenFiles { rejected: writer, reasons, next_line: self.header_lines + 1 })
+        let (next_line, begun) = (self.header.lines + 1, !header.is_empty());
+        Ok(OpenFiles { rejected: writer, reasons, next_line, begun })
     }
 
     fn append(&mut self, row: &[u8], rejection: &Rejection) -> Result<(), Error> {
@@ -151,7 +151,9 @@ impl QuarantineSink {
         };
         let failed = Error::storage(&self.names.rejected);
         if rejection.verdict != Verdict::Continuation {
-            open.rejected.write_all(self.line_end).map_err(failed)?;
+            if std::mem::replace(&mut open.begun, true) {
+                open.rejected.write_all(&self.header.as_delivered(&self.header.line_end)).map_err(failed)?;
+            }
             let (line, rejected_line) = (rejection.position.line.to_string(), open.next_line.to_string());
             for r in &rejection.reasons {
                 let (column, value, message) = (inert(&r.column), inert(&r.value), inert(&r.message));
@@ -161,22 +163,16 @@ impl QuarantineSink {
             open.next_line += 1;
         }
         open.next_line += memchr::memchr_iter(b'\n', row).count() as u64;
-        open.rejected.write_all(row).map_err(Error::storage(&self.names.rejected))?;
+        open.rejected.write_all(&self.header.as_delivered(row)).map_err(Error::storage(&self.names.rejected))?;
         self.open = Some(open);
         Ok(())
     }
 }
 
 impl Sink for QuarantineSink {
-    fn begin(&mut self, header: &[u8]) -> Result<(), Error> {
-        // The header comes with its line ending when that is CRLF, so that rows are given back as they came.
-        self.line_end = if header.ends_with(b"\r") { b"\r\n" } else { b"\n" };
-        self.header = header.strip_suffix(b"\r").unwrap_or(header).to_vec();
-        self.header_lines = 1 + memchr::memchr_iter(b'\n', header).count() as u64;
-        self.earlier = Typed::open(&self.names.rejected)?;
-        if let Some(earlier) = &mut self.earlier {
-            earlier.begin(&self.header).map_err(Error::storage(&self.names.rejected))?;
-        }
+    fn begin(&mut self, header: &Header) -> Result<(), Error> {
+        self.header = header.clone();
+        self.earlier = Typed::open(&self.names.rejected, header)?;
         Ok(())
     }
 
@@ -209,7 +205,8 @@ impl Sink for QuarantineSink {
             expect_held(self.held.as_deref())?;
             return if is_typed { remove(&self.names.reasons) } else { self.names.remove_rows() };
         };
-        open.rejected.write_all(self.line_end).map_err(failed())?;
+        let failed = || Error::storage(&self.names.rejected);
+        open.rejected.write_all(&self.header.as_delivered(&self.header.line_end)).map_err(failed())?;
         let file = open.rejected.into_inner().map_err(|e| failed()(e.into_error()))?;
         file.sync_all().map_err(failed())?;
         failpoint::reach("rejected-synced");
@@ -242,9 +239,12 @@ pub fn write_file_reason(names: &QuarantineNames, refusal: &FileRejection, held:
     expect_held(Some(held))?;
     names.remove_rows()?;
     let mut reasons = reasons_writer(names)?;
-    reasons
-        .write_record(["", "", "", "", refusal.rule.as_str(), &*inert(&refusal.message)])
-        .map_err(|e| csv_failure(&names.reasons, e))?;
+    let failed = |e| csv_failure(&names.reasons, e);
+    reasons.write_record(["", "", "", "", refusal.rule.as_str(), &*inert(&refusal.message)]).map_err(failed)?;
+    for Offence { line, reason } in refusal.offences.first() {
+        let record = [&line.to_string(), "", &reason.column, &reason.value, reason.rule.as_str(), &reason.message];
+        reasons.write_record(record).map_err(failed)?;
+    }
     finish_reasons(reasons, names, Some(held))
 }
 

@@ -12,6 +12,7 @@ use super::row_sink::Sink;
 use crate::error::Error;
 use crate::source::open_file;
 use iotpipe_core::devices::DeviceNames;
+use iotpipe_core::parse::{FileEncoding, Header};
 use iotpipe_core::reading::{Batch, Reason, Rejection, Rule, Verdict};
 
 /// How the file with the rejected rows compares with them.
@@ -30,8 +31,7 @@ pub enum RejectedRows {
 /// Compares each rejection with what the quarantine has of it.
 pub struct QuarantineAudit {
     names: QuarantineNames,
-    header: Vec<u8>,
-    line_end: &'static [u8],
+    header: Header,
     next_line: u64,
     rejected: Option<LineComparison<BufReader<File>>>,
     reasons: Peekable<Reasons>,
@@ -48,11 +48,9 @@ impl QuarantineAudit {
         let rejected = open(&names.rejected)?.map(LineComparison::new);
         let reasons =
             Reasons(open(&names.reasons)?.map(|file| csv::Reader::from_reader(file).into_records())).peekable();
-        let line_end: &[u8] = b"\n";
         Ok(Self {
             names,
-            header: Vec::new(),
-            line_end,
+            header: Header::default(),
             next_line: 0,
             rejected,
             reasons,
@@ -77,7 +75,9 @@ impl QuarantineAudit {
             }
             (false, None) => RejectedRows::Gone,
             (false, Some(mut comparison)) => {
-                comparison.compare(self.line_end).map_err(Error::source(&self.names.rejected))?;
+                comparison
+                    .compare(&self.header.as_delivered(&self.header.line_end))
+                    .map_err(Error::source(&self.names.rejected))?;
                 match comparison.end().map_err(Error::source(&self.names.rejected))? {
                     Compared::Same => RejectedRows::Same,
                     Compared::Changed(line) => RejectedRows::Corrected(line),
@@ -91,18 +91,21 @@ impl QuarantineAudit {
     fn compare_rejected(&mut self, row: &[u8], rejection: &Rejection) -> io::Result<()> {
         let begins = std::mem::take(&mut self.is_empty);
         if begins {
-            self.next_line = 2 + memchr::memchr_iter(b'\n', &self.header).count() as u64;
+            self.next_line = self.header.lines + 1;
         }
         let Some(comparison) = &mut self.rejected else { return Ok(()) };
         if begins {
-            comparison.compare(&self.header)?;
+            comparison.compare(self.header.encoding.map_or(&b""[..], FileEncoding::mark))?;
+            comparison.compare(&self.header.as_delivered(&self.header.bytes))?;
         }
         if rejection.verdict != Verdict::Continuation {
-            comparison.compare(self.line_end)?;
+            if !begins || !self.header.bytes.is_empty() {
+                comparison.compare(&self.header.as_delivered(&self.header.line_end))?;
+            }
             // Nobody corrects a repeat.
             comparison.may_change = rejection.verdict == Verdict::Rejected;
         }
-        comparison.compare(row)
+        comparison.compare(&self.header.as_delivered(row))
     }
 
     fn compare_reasons(&mut self, rejection: &Rejection) {
@@ -132,9 +135,11 @@ impl QuarantineAudit {
 }
 
 impl Sink for QuarantineAudit {
-    fn begin(&mut self, header: &[u8]) -> Result<(), Error> {
-        self.line_end = if header.ends_with(b"\r") { b"\r\n" } else { b"\n" };
-        self.header = header.strip_suffix(b"\r").unwrap_or(header).to_vec();
+    fn begin(&mut self, header: &Header) -> Result<(), Error> {
+        self.header = header.clone();
+        if let (Some(rejected), Some(last)) = (&mut self.rejected, header.line_end.last()) {
+            rejected.line_end = *last;
+        }
         Ok(())
     }
 

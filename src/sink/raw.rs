@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::failpoint;
 use crate::store::LoadTransaction;
 use iotpipe_core::devices::DeviceNames;
+use iotpipe_core::parse::Header;
 use iotpipe_core::reading::Batch;
 
 /// Writes readings through the load transaction, which moves those whose key exists to the rejections.
@@ -14,7 +15,7 @@ pub struct RawSink<'a> {
 }
 
 impl Sink for RawSink<'_> {
-    fn begin(&mut self, _header: &[u8]) -> Result<(), Error> {
+    fn begin(&mut self, _header: &Header) -> Result<(), Error> {
         Ok(())
     }
 

@@ -2,15 +2,16 @@
 
 use crate::error::Error;
 use iotpipe_core::devices::DeviceNames;
+use iotpipe_core::parse::Header;
 use iotpipe_core::reading::Batch;
 
 /// Takes the rows of one pass.
 pub trait Sink {
-    /// The file's header (with its preamble), byte for byte, without its last line ending.
+    /// What stands before the file's rows.
     ///
     /// # Errors
     /// When the sink can't start.
-    fn begin(&mut self, header: &[u8]) -> Result<(), Error>;
+    fn begin(&mut self, header: &Header) -> Result<(), Error>;
 
     /// The rows that come behind those of the next `write`: a sink may make them ready meanwhile. Each batch is prepared
     /// once, in order, before it is written.

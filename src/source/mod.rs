@@ -6,7 +6,7 @@ mod folder;
 mod open;
 mod stamp;
 
-pub use compression::Compression;
+pub use compression::decompressed;
 pub use digest::{Fixed, hex, sha256_of, sha256_unless_stopped};
 pub use folder::{
     Arrivals, Candidate, Content, Discovery, MARKER, MAX_NAME_BYTES, OpenForWriting, PlacedFile, Seen, StrayFile,

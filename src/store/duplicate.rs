@@ -15,6 +15,8 @@ pub struct Earlier {
     pub file: Option<String>,
     /// Its physical line.
     pub line: i64,
+    /// Physical lines of its file, the header not counted, where they are known.
+    pub lines: Option<i64>,
     /// Indices of the sensors whose values differ.
     pub differing: Vec<usize>,
     /// Whether the manifest has its file as loaded.
@@ -98,6 +100,17 @@ pub(crate) fn set_aside(
     batch.rejections.sort_by_key(|r| r.position.line);
 }
 
+/// A file that was copied while its last line was being written has a part of that line's last value.
+fn cut_hint(earlier: &Earlier, contract: &Contract) -> &'static str {
+    let header = i64::from(contract.csv.header.is_none());
+    match earlier.lines.map(|lines| lines + header) == Some(earlier.line) {
+        true => {
+            "; that is the last line of its file, and may have been cut while it was copied (see csv.final_newline)"
+        }
+        false => "",
+    }
+}
+
 fn reason(earlier: &Earlier, device: &str, contract: &Contract) -> Reason {
     let place = match &earlier.file {
         Some(file) => format!("line {} of {file}", earlier.line),
@@ -106,7 +119,7 @@ fn reason(earlier: &Earlier, device: &str, contract: &Contract) -> Reason {
     let names: Vec<&str> = earlier.differing.iter().map(|&i| contract.sensors[i].name.as_str()).collect();
     let comparison = match names.is_empty() {
         true => "same values".to_owned(),
-        false => format!("differs in {}", names.join(", ")),
+        false => format!("differs in {}{}", names.join(", "), cut_hint(earlier, contract)),
     };
     Reason {
         column: String::new(),

@@ -58,6 +58,9 @@ async fn change(db: &DatabaseTransaction, contract: &Contract, pin: WindowPin, e
                 db.execute_unprepared(&alter).await?;
             }
             Some(found) if found.eq_ignore_ascii_case(wanted) => {}
+            Some(found) if is_wider(found, sensor.kind, embedded) => {
+                db.execute_unprepared(&widen(&sensor.name, wanted, embedded)).await?;
+            }
             Some(found) => {
                 return Err(Cause::Schema(format!(
                     "iot_raw_data.{} is of type {found}, but the contract says {wanted}; give the sensor another name",
@@ -69,6 +72,29 @@ async fn change(db: &DatabaseTransaction, contract: &Contract, pin: WindowPin, e
     let statements = readings_view(db, contract, embedded).await?;
     db.execute_unprepared(&statements).await.map_err(not_ours)?;
     Ok(())
+}
+
+/// Whether a column of whole numbers is to hold others, too.
+fn is_wider(found: &str, wanted: SensorType, embedded: bool) -> bool {
+    wanted == SensorType::Float && found.eq_ignore_ascii_case(column_type(SensorType::Integer, embedded))
+}
+
+/// The view over the column is made anew behind it. SQLite can't change a column's type: another takes its place.
+fn widen(name: &str, wanted: &str, embedded: bool) -> String {
+    let alter = match embedded {
+        false => format!("ALTER COLUMN \"{name}\" TYPE {wanted}"),
+        true => {
+            let narrow = format!("{name} as it was");
+            return format!(
+                "DROP VIEW IF EXISTS iot_readings;
+                 ALTER TABLE iot_raw_data RENAME COLUMN \"{name}\" TO \"{narrow}\";
+                 ALTER TABLE iot_raw_data ADD COLUMN \"{name}\" {wanted};
+                 UPDATE iot_raw_data SET \"{name}\" = \"{narrow}\";
+                 ALTER TABLE iot_raw_data DROP COLUMN \"{narrow}\";"
+            );
+        }
+    };
+    format!("DROP VIEW IF EXISTS iot_readings; ALTER TABLE iot_raw_data {alter};")
 }
 
 /// What is in the way of the schema is somebody else's, or of another time: it never works as it stands.

@@ -8,6 +8,8 @@ use crate::support::{Db, HEADER, World, eventually, gzip, row, telemetry, zstd};
 on_both_databases!(
     a_folder_named_like_a_file,
     an_empty_file,
+    a_file_that_is_created_empty,
+    files_that_the_pattern_does_not_take,
     a_header_alone,
     a_header_without_the_device,
     a_gzip_cut_short,
@@ -38,8 +40,33 @@ fn a_folder_named_like_a_file(db: Db) {
     assert_eq!(world.number("SELECT count(*) FROM manifest"), 1);
 }
 
+fn a_file_that_is_created_empty(db: Db) {
+    let world = World::new(db);
+    world.file("later.csv", "");
+    world.ok(&["run"]);
+    assert_eq!(world.manifest("later.csv").state, "arriving");
+    assert!(world.ok(&["status"]).stdout.contains("\"later.csv\": no bytes yet"));
+    world.ok(&["run"]);
+
+    // In place, as its writer fills it.
+    std::fs::write(world.path("data/later.csv"), telemetry("pump-1", START, 5)).unwrap();
+    world.ok(&["run"]);
+    assert_eq!((world.stored(), world.files("quarantine").len()), (5, 0));
+}
+
+fn files_that_the_pattern_does_not_take(db: Db) {
+    let world = World::new(db);
+    for name in ["a.txt", "b.dat", "hall/c.zip", ".hidden.txt", "d.csv.part"] {
+        world.file(name, "x");
+    }
+    let outcome = world.ok(&["run"]);
+    outcome.expect_stderr(&["3 files do not match source.pattern, for example \"a.txt\"", "c.zip\" must be unpacked"]);
+    assert_eq!(world.number("SELECT count(*) FROM manifest"), 0);
+}
+
 fn an_empty_file(db: Db) {
     let world = World::new(db);
+    std::fs::write(world.path("iotpipe.toml"), "[source]\nsettle = \"0s\"\nempty_after = \"0s\"\n").unwrap();
     world.file("good.csv", telemetry("pump-1", START, 5));
     world.file("void.csv", "");
 

@@ -25,7 +25,7 @@ fn bad_rows() -> Vec<(Vec<u8>, &'static [&'static str])> {
     let rows: Vec<(&[u8], &[&str])> = vec![
         (b"1714530000,pump-1,0.005,51.5,true,0.007,false,0.02,", &["temp missing"]),
         (b"1714530000,,0.005,51.5,true,0.007,false,0.02,21.5", &["device missing"]),
-        (b"1714530000,pump-1,n/a,51.5,true,0.007,false,0.02,21.5", &["co not_a_number"]),
+        (b"1714530000,pump-1,five,51.5,true,0.007,false,0.02,21.5", &["co not_a_number"]),
         (b"1714530000,pump-1,0.005,inf,true,0.007,false,0.02,21.5", &["humidity not_a_number"]),
         (b"1714530000,pump-1,0.005,51.5,maybe,0.007,false,0.02,21.5", &["light not_a_boolean"]),
         (b"yesterday,pump-1,0.005,51.5,true,0.007,false,0.02,21.5", &["ts bad_timestamp"]),
@@ -36,7 +36,7 @@ fn bad_rows() -> Vec<(Vec<u8>, &'static [&'static str])> {
         (b"1714530000,pump-1,0.005,51.5,true,0.007,false,0.02,21.5,9", &[" field_count"]),
         (b"1714530000,pump\xff,0.005,51.5,true,0.007,false,0.02,21.5", &["device not_utf8"]),
         (
-            b",,,,,,,,",
+            b"null,,,,,,,,",
             &[
                 "ts missing",
                 "device missing",
@@ -91,7 +91,7 @@ fn every_rule(db: Db) {
         assert_eq!(reason.rejected_line, Some(i as u64 + 2), "the header is line 1: {reason:?}");
         assert!(!reason.message.is_empty(), "{reason:?}");
     }
-    assert_eq!(world.reasons("plant", file)[2].value, "n/a");
+    assert_eq!(world.reasons("plant", file)[2].value, "five");
     assert_eq!(world.files("processed"), ["plant.csv"]);
     assert_eq!(world.read("processed/plant.csv"), file);
     assert_eq!(world.files("data"), [""; 0]);
@@ -137,6 +137,7 @@ fn crlf_and_byte_order_mark(db: Db) {
 
 fn rows_of_several_lines(db: Db) {
     let world = World::new(db);
+    world.config("[csv]\nmultiline = true\n");
     let bad = "1714530000,\"pump\n1\",x,51.5,true,0.007,false,0.02,21.5";
     let last = "1714530060,pump-1,x,51.5,true,0.007,false,0.02,21.5";
     let file = format!("{HEADER}\n{}\n{bad}\n{}\n{last}\n{}\n", good(0), good(1), good(2));
@@ -146,7 +147,7 @@ fn rows_of_several_lines(db: Db) {
 
     assert_eq!(world.rejected("plant", &file), format!("{HEADER}\n{bad}\n{last}\n").into_bytes());
     let places: Vec<_> = world.reasons("plant", &file).iter().map(|r| (r.line, r.rejected_line)).collect();
-    assert_eq!(places, [(Some(3), Some(2)), (Some(6), Some(4))], "lines as an editor counts them");
+    assert_eq!(places, [(Some(3), Some(2)), (Some(3), Some(2)), (Some(6), Some(4))], "lines as an editor counts them");
     assert_eq!(world.lines("SELECT line_number FROM iot_readings ORDER BY ts"), ["2", "5", "7"]);
 }
 

@@ -155,4 +155,15 @@ fn duplicates_are_not_too_many_rejected(db: Db) {
 
     let entry = world.manifest("b.csv");
     assert_eq!((entry.state.as_str(), entry.loaded, entry.duplicate), ("loaded", 1, 99));
+
+    // Nor are those whose values differ, from what is stored or from a line before: the verdict is the file's own.
+    let other: String = (0..10).map(|i| row(START + i * 60, "pump-1", 49.0) + "\n").collect();
+    world.file("c.csv", format!("{HEADER}\n{other}"));
+    let again = |second: i64| format!("{}\n{}\n", row(second, "pump-2", 20.0), row(second, "pump-2", 21.0));
+    world.file("d.csv", format!("{HEADER}\n{}{}", again(START), again(START)));
+    world.ok(&["run"]);
+    for (name, loaded, duplicate) in [("c.csv", 0, 10), ("d.csv", 1, 3)] {
+        let entry = world.manifest(name);
+        assert_eq!((entry.state.as_str(), entry.loaded, entry.duplicate), ("loaded", loaded, duplicate), "{name}");
+    }
 }

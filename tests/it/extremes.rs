@@ -11,7 +11,7 @@ on_both_databases!(
     an_optional_sensor_without_a_value_has_no_statistics,
 );
 
-const CONTRACT: &str = "[[contract.sensor]]\nname = 'v'\ntype = 'float'\n";
+const CONTRACT: &str = "[contract]\nmin_timestamp = '0001-01-01'\n[[contract.sensor]]\nname = 'v'\ntype = 'float'\n";
 /// Largest, smallest, and a sentinel that loggers write.
 const EXTREME: [&str; 4] = ["1.79e308", "-1.79e308", "1.7976931348623157e308", "-1e200"];
 

@@ -81,8 +81,6 @@ fn italian_air_quality(db: Db) {
             "7 Date Time bad_timestamp",
             "8 Date Time bad_timestamp",
             "9 Date Time bad_timestamp",
-            "15 Date Time missing",
-            "15 T missing",
         ]
     );
     assert_eq!(world.reasons("AirQualityUCI", file)[3].value, "28/03/2004 02.30.00");

@@ -201,7 +201,7 @@ fn units_of_time(db: Db) {
 
 fn microseconds_are_rounded_to_the_nearest(db: Db) {
     let world = World::new(db);
-    world.config("[[contract.sensor]]\nname = \"v\"\n");
+    world.config("[contract]\nmin_timestamp = \"0001-01-01\"\n[[contract.sensor]]\nname = \"v\"\n");
     let file = "ts,device,v\n1714521600.1234564,a,1\n1714521600.1234566,b,1\n1714521600.9999999,c,1\n-0.0000006,d,1\n";
     world.file("a.csv", file);
     world.ok(&["run"]);

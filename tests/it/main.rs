@@ -6,6 +6,7 @@ mod support;
 
 mod architecture;
 mod arrival;
+mod as_delivered;
 mod bad_input;
 mod cardinality;
 #[cfg(feature = "failpoints")]
@@ -26,6 +27,7 @@ mod health;
 mod help;
 mod hostile;
 mod isolation;
+mod json_lines;
 mod lifecycle;
 mod metrics;
 mod named_files;
@@ -36,6 +38,7 @@ mod ownership;
 mod poison;
 mod pooler;
 mod proof;
+mod rejections;
 mod rights;
 mod running;
 mod sample;

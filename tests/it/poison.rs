@@ -106,7 +106,7 @@ impl Storm {
         let many = 2_000;
         let devices: String = (0..many).map(|i| row(START + n as i64, &format!("many-{i}"), 20.0) + "\n").collect();
         self.deliver(format!("devices{n}.csv"), format!("{HEADER}\n{devices}"), Fate::Loaded(many));
-        let windows: String = (0..many).map(|i| row(i * 3600, &format!("windows-{n}"), 20.0) + "\n").collect();
+        let windows: String = (0..many).map(|i| row(START - i * 3600, &format!("windows-{n}"), 20.0) + "\n").collect();
         self.deliver(format!("windows{n}.csv"), format!("{HEADER}\n{windows}"), Fate::Loaded(many));
     }
 }
@@ -127,7 +127,7 @@ fn good_files_among_poisonous_ones(db: Db) {
         let kind = if ["light", "motion"].contains(&name) { "boolean" } else { "float" };
         format!("[[contract.sensor]]\nname = '{name}'\ntype = '{kind}'\n")
     });
-    storm.world.config(&sensors.concat());
+    storm.world.config(&format!("empty_after = \"0s\"\n{}", sensors.concat()));
     storm.world.ok(&["migrate"]);
     for n in 0..good {
         let content = telemetry(&format!("pump-{}", n % 20), START + (n / 20) as i64 * DAY, ROWS as u32);

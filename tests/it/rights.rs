@@ -187,7 +187,7 @@ fn names_that_a_terminal_would_obey(db: Db) {
     let status = world.ok(&["status"]);
     world.execute("UPDATE iot_raw_data SET temp = temp + 1");
     let verify = world.iotpipe(&["verify"]).expect_code(1);
-    assert!(status.stdout.contains("owned") && verify.stdout.contains("owned"), "{}", verify.stdout);
+    assert!(run.stderr.contains("owned") && status.stdout.contains("owned"), "{}{}", run.stderr, status.stdout);
     for text in [run.stderr, status.stdout, verify.stdout, verify.stderr] {
         assert!(!text.contains('\u{1b}') && !text.contains('\u{7}'), "{text}");
     }

@@ -29,7 +29,7 @@ fn loop_takes_what_comes_and_stops_on_sigterm(db: Db) {
     eventually(PATIENCE, "the file that was there", || world.stored() == 10);
     world.file("second.csv", telemetry("pump-2", START, 10));
     eventually(PATIENCE, "the file that came", || world.stored() == 20);
-    world.file("empty.csv", "");
+    world.file("empty.csv", "\n");
     world.file("third.csv", telemetry("pump-3", START, 10));
     eventually(PATIENCE, "the file after a bad one", || world.stored() == 30 && world.files("data").is_empty());
 

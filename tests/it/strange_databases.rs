@@ -103,9 +103,9 @@ fn sensors_called_like_columns_of_ours(db: Db) {
     assert!(["state", "source", "id", "sha256", "last_error"].iter().all(|name| names.contains(&(*name).to_owned())));
     let contract: String = names.iter().map(|name| format!("[[contract.sensor]]\nname = '{name}'\n")).collect();
     world.config(&contract);
-    let row = |ts: i64| {
-        let values: String = (0..names.len()).map(|n| format!(",{}", ts + n as i64)).collect();
-        format!("{ts},d{values}\n")
+    let row = |second: i64| {
+        let values: String = (0..names.len()).map(|n| format!(",{}", second + n as i64)).collect();
+        format!("{},d{values}\n", START + second)
     };
     let header: String = names.iter().map(|name| format!(",{name}")).collect();
     let file = |rows: std::ops::Range<i64>| format!("ts,device{header}\n{}", rows.map(row).collect::<String>());

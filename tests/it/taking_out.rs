@@ -18,6 +18,7 @@ on_both_databases!(
     a_name_that_is_pending_anew,
     a_correction_refused_whole,
     a_correction_typed_between_two_steps,
+    a_correction_typed_into_files_of_all_kinds,
     a_correction_under_the_name_of_the_original,
     a_refused_file_under_the_name_of_the_original,
     a_name_alone_lifts_nothing,
@@ -262,6 +263,58 @@ fn a_correction_typed_between_two_steps(db: Db) {
         assert_eq!(world.ok(&["replay", &rejected, "--output", "json"]).count("loaded"), 1);
         assert_eq!(world.stored(), 11);
         world.ok(&["verify"]);
+    }
+}
+
+/// How a file is written, and what its contract says of that.
+type Kind = (&'static str, &'static str, fn(&str) -> Vec<u8>);
+
+/// Other encodings, line ends, no header, JSON lines.
+const KINDS: [Kind; 7] = [
+    ("a.csv", "", |text| utf_16(text, u16::to_le_bytes)),
+    ("a.csv", "", |text| utf_16(text, u16::to_be_bytes)),
+    ("a.csv", "encoding = 'windows-1252'", |text| text.chars().map(|c| c as u8).collect()),
+    ("a.csv", "", |text| text.replace('\n', "\r").into_bytes()),
+    ("a.csv", "", |text| text.replace('\n', "\r\r\n").into_bytes()),
+    ("a.csv", "header = ['ts', 'device', 'temp']", |text| text.replace("ts,device,temp\n", "").into_bytes()),
+    ("a.jsonl", "", |text| {
+        let rows = text.lines().skip(1).map(|line| line.split(',').collect::<Vec<_>>());
+        let object =
+            |row: Vec<&str>| format!("{{\"ts\":\"{}\",\"device\":\"{}\",\"temp\":{}}}\n", row[0], row[1], row[2]);
+        rows.map(object).collect::<String>().into_bytes()
+    }),
+];
+
+fn utf_16(text: &str, to_bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
+    std::iter::once(0xfeff).chain(text.encode_utf16()).flat_map(to_bytes).collect()
+}
+
+fn a_correction_typed_into_files_of_all_kinds(db: Db) {
+    let text = format!("ts,device,temp\n{START},wärm,1\nsoon,wärm,2\nlater,wärm,3\n{},wärm,4\n", START + 60);
+    for (n, (name, csv, written)) in KINDS.into_iter().enumerate() {
+        for is_typed in [true, false] {
+            let world = World::new(db);
+            world.config(&format!("[csv]\n{csv}\n[[contract.sensor]]\nname = 'temp'\n"));
+            world.file(name, written(&text));
+            world.ok(&["scan"]);
+            world.ok(&["validate"]);
+            let rejected = world.files("quarantine").into_iter().find(|f| f.contains(".rejected.")).unwrap();
+            let rejected = format!("quarantine/{rejected}");
+            let rows = "ts,device,temp\nsoon,wärm,2\nlater,wärm,3\n";
+            assert_eq!(world.read(&rejected), written(rows), "kind {n}");
+            if is_typed {
+                let corrected = rows.replace("soon", "1714600000");
+                fs::write(world.path(&rejected), written(&corrected)).unwrap();
+            }
+            let before = world.read(&rejected);
+            let outcome = world.ok(&["load"]);
+            assert_eq!(outcome.stderr.contains("was changed since"), is_typed, "kind {n}: {}", outcome.stderr);
+            assert_eq!(world.read(&rejected), before, "kind {n}");
+            let outcome = world.iotpipe(&["verify"]);
+            assert_eq!(outcome.code, if is_typed { 3 } else { 0 }, "kind {n}: {}{}", outcome.stdout, outcome.stderr);
+            let replayed = world.ok(&["replay", &rejected, "--output", "json"]).count("loaded");
+            assert_eq!((replayed, world.stored()), if is_typed { (1, 3) } else { (0, 2) }, "kind {n}");
+        }
     }
 }
 

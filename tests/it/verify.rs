@@ -183,7 +183,7 @@ fn what_an_earlier_version_judged(db: Db) {
     world.execute("UPDATE iot_raw_data SET temp = 1.25 WHERE line_number = 11 AND file_id = 1");
     let outcome = verify(&world, &[]).expect_code(3);
     assert_eq!((outcome.count("in_full"), outcome.count("in_part")), (2, 1));
-    world.execute("UPDATE manifest SET judge = 2");
+    world.execute(&format!("UPDATE manifest SET judge = {}", iotpipe_core::validate::JUDGE));
     verify(&world, &[]).expect_code(1);
 }
 

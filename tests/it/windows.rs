@@ -13,7 +13,7 @@ on_both_databases!(
     a_database_of_before_is_pinned,
 );
 
-const SENSORS: &str = "[[contract.sensor]]\nname = 'v'\ntype = 'float'\nrequired = false\n\
+const SENSORS: &str = "[contract]\nmin_timestamp = '0001-01-01'\n[[contract.sensor]]\nname = 'v'\ntype = 'float'\nrequired = false\n\
     [[contract.sensor]]\nname = 'n'\ntype = 'integer'\n[[contract.sensor]]\nname = 'on_off'\ntype = 'boolean'\n\
     [[contract.sensor]]\nname = 'note'\ntype = 'text'\n";
 

@@ -4,14 +4,16 @@
 
 pub mod declaration;
 mod model;
+mod null_values;
 mod number;
 mod resolve;
 mod timestamp;
 
 pub use model::{
-    Contract, CsvFormat, DeviceRule, ExtraColumns, LONGEST_WINDOW, MAX_DEVICE_BYTES, NullValues, Sensor, SensorType,
-    TimestampRule,
+    ColumnName, Contract, CsvFormat, Delimiter, DeviceRule, ExtraColumns, LONGEST_WINDOW, MAX_DEVICE_BYTES, Sensor,
+    SensorType, TimestampRule,
 };
-pub use number::{Decimal, parse_float, parse_integer};
+pub use null_values::NullValues;
+pub use number::{Decimal, NumberStyle, Suffix, parse_float, parse_integer};
 pub use resolve::InvalidContract;
 pub use timestamp::{Ambiguous, TimestampFormat, TimestampParser};

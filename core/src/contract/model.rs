@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use encoding_rs::Encoding;
 use regex::Regex;
 
-use super::number::Decimal;
+use super::null_values::NullValues;
+use super::number::{Decimal, NumberStyle};
 use super::timestamp::TimestampFormat;
 
 /// Longest device name, in bytes: what every database can index.
@@ -41,62 +43,86 @@ pub struct Contract {
 /// The dialect of the CSV files.
 #[derive(Debug, Clone)]
 pub struct CsvFormat {
-    /// Byte between two fields.
-    pub delimiter: u8,
-    /// Decimal separator, `.` or `,`.
-    pub decimal: Decimal,
+    /// What stands between two fields.
+    pub delimiter: Delimiter,
+    /// How numbers are written.
+    pub numbers: NumberStyle,
     /// Physical lines before the header.
     pub skip_lines: u64,
+    /// Physical lines behind the header that hold no readings.
+    pub skip_lines_after_header: u64,
+    /// The names of the columns, where files have no header.
+    pub header: Option<Vec<String>>,
+    /// What a line begins with that is skipped.
+    pub comment: Option<String>,
+    /// The encoding of a file without a byte order mark; `None` for UTF-8.
+    pub encoding: Option<&'static Encoding>,
+    /// Whether a quoted field may hold line ends. Where not, a line end ends a row, whatever is open.
+    pub multiline: bool,
+    /// Whether a last line without a line end is set aside.
+    pub final_newline_required: bool,
     /// Texts that mean "no value".
     pub null_values: NullValues,
 }
 
-/// Texts that mean "no value", compared without regard to ASCII case.
-#[derive(Debug, Clone)]
-pub struct NullValues {
-    texts: Vec<String>,
-    longest: usize,
-    /// Whether one of the texts begins with this byte, in either case.
-    begins: Box<[bool; 256]>,
-}
-
-impl NullValues {
-    /// These texts.
-    pub fn new(texts: Vec<String>) -> Self {
-        let longest = texts.iter().map(String::len).max().unwrap_or(0);
-        let mut begins = Box::new([false; 256]);
-        for first in texts.iter().filter_map(|text| text.bytes().next()) {
-            begins[usize::from(first.to_ascii_lowercase())] = true;
-            begins[usize::from(first.to_ascii_uppercase())] = true;
-        }
-        Self { texts, longest, begins }
-    }
-
-    /// Whether `field` (already trimmed) is one of them. Nearly every field is told apart by its length or first byte.
+impl CsvFormat {
+    /// The decimal separator.
     #[inline]
-    pub fn contains(&self, field: &[u8]) -> bool {
-        field.len() <= self.longest
-            && field.first().is_none_or(|first| self.begins[usize::from(*first)])
-            && self.texts.iter().any(|text| text.as_bytes().eq_ignore_ascii_case(field))
+    pub fn decimal(&self) -> Decimal {
+        self.numbers.decimal
     }
 }
 
-/// Columns (joined by a space when more than one) and format of the timestamp.
+/// What stands between two fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delimiter {
+    /// One byte.
+    Byte(u8),
+    /// One or more spaces and tabs; those at both ends of a line separate nothing.
+    Whitespace,
+}
+
+/// Columns (joined by a space when more than one) and formats of the timestamp.
 #[derive(Debug, Clone)]
 pub struct TimestampRule {
-    /// Header names; at least one.
-    pub columns: Vec<String>,
-    /// How the text is read.
-    pub format: TimestampFormat,
+    /// Columns; at least one.
+    pub columns: Vec<ColumnName>,
+    /// How the text is read, tried in this order; at least one.
+    pub formats: Vec<TimestampFormat>,
+    /// The earliest valid time, in microseconds since 1970-01-01 UTC.
+    pub earliest: i64,
+    /// The same as the contract has it.
+    pub earliest_text: String,
+}
+
+/// How a column is found in a header.
+#[derive(Debug, Clone)]
+pub enum ColumnName {
+    /// By its name, as different files spell it; at least one.
+    Spelled(Vec<String>),
+    /// By a pattern that just one name may fit.
+    Match(Regex),
+}
+
+impl ColumnName {
+    /// As people know it: its first spelling, or the pattern.
+    pub fn shown(&self) -> &str {
+        match self {
+            ColumnName::Spelled(names) => names.first().map_or("", String::as_str),
+            ColumnName::Match(pattern) => pattern.as_str(),
+        }
+    }
 }
 
 /// Where a reading's device name comes from.
 #[derive(Debug, Clone)]
 pub enum DeviceRule {
     /// A column of the file.
-    Column(String),
+    Column(ColumnName),
     /// The group `device` of a pattern over the file's name (without its folder).
     FromName(Regex),
+    /// The group `device` of a pattern over the file's path below the folder of its source.
+    FromPath(Regex),
     /// The same name for every reading.
     Value(String),
 }
@@ -107,7 +133,7 @@ pub struct Sensor {
     /// Database column: `[a-z_][a-z0-9_]*`.
     pub name: String,
     /// CSV column.
-    pub column: String,
+    pub column: ColumnName,
     /// Type of the value.
     pub kind: SensorType,
     /// Unit of the value, as shown to people.
@@ -118,6 +144,12 @@ pub struct Sensor {
     pub max: Option<f64>,
     /// Whether a row without a value is rejected.
     pub required: bool,
+    /// Texts that mean "no value" here, where they are not just those of all columns.
+    pub null_values: Option<NullValues>,
+    /// Whether a unit may stand behind the number: `unit` where there is one, else any.
+    pub strip_unit: bool,
+    /// Texts that mean true and false, looked at before those that always do.
+    pub booleans: Option<[Vec<String>; 2]>,
 }
 
 /// Types that a sensor's value may have.
@@ -148,21 +180,4 @@ pub enum ExtraColumns {
     Ignore,
     /// Refuse the file.
     Reject,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn null_values_are_found_as_by_comparing_with_each(
-            texts in prop::collection::vec("[aAbB-]{0,2}", 0..4),
-            field in "[aAbBc-]{0,3}",
-        ) {
-            let expected = texts.iter().any(|text| text.eq_ignore_ascii_case(&field));
-            prop_assert_eq!(NullValues::new(texts).contains(field.as_bytes()), expected);
-        }
-    }
 }

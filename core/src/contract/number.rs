@@ -56,6 +56,71 @@ pub fn parse_integer(field: &[u8], decimal: Decimal) -> Option<i64> {
     (value.fract() == 0.0 && value.abs() < EXACT_BELOW).then_some(value as i64)
 }
 
+/// How numbers are written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NumberStyle {
+    /// The decimal separator.
+    pub decimal: Decimal,
+    /// What groups the digits of large numbers by three.
+    pub thousands: Option<char>,
+}
+
+/// What may stand behind a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Suffix<'u> {
+    /// Nothing.
+    None,
+    /// This unit; its degree sign may be left out.
+    Unit(&'u str),
+    /// Any text without digits.
+    Any,
+}
+
+impl NumberStyle {
+    /// What a number looks like without the dress in which people and spreadsheets put it: spaces that are no ASCII around
+    /// it, groups of three digits, a unit behind it. `None` where there is nothing to take off. To be asked for fields
+    /// that are no number as they stand.
+    pub fn plain(&self, field: &[u8], suffix: Suffix<'_>) -> Option<String> {
+        let text = std::str::from_utf8(field).ok()?;
+        let bare = without_suffix(text.trim(), suffix)?.trim();
+        let ungrouped = match self.thousands {
+            Some(mark) => without_groups(bare, mark, self.decimal)?,
+            None => bare.to_owned(),
+        };
+        (ungrouped != text).then_some(ungrouped)
+    }
+}
+
+fn without_suffix<'t>(text: &'t str, suffix: Suffix<'_>) -> Option<&'t str> {
+    let end = text.rfind(|c: char| c.is_ascii_digit() || matches!(c, '.' | ',')).map_or(0, |at| at + 1);
+    let (number, behind) = text.split_at(end);
+    let bare = |unit: &str| unit.replace(['°', 'º', ' ', '\u{a0}'], "").to_lowercase();
+    let fits = behind.is_empty()
+        || match suffix {
+            Suffix::None => false,
+            Suffix::Unit(unit) => bare(unit) == bare(behind),
+            Suffix::Any => true,
+        };
+    fits.then_some(number)
+}
+
+/// `None` where the marks do not stand before groups of three digits.
+fn without_groups(text: &str, mark: char, decimal: Decimal) -> Option<String> {
+    // People's spaces are of several kinds.
+    let is_mark = |c: char| c == mark || mark == ' ' && matches!(c, '\u{a0}' | '\u{202f}' | '\u{2009}');
+    let whole_end = text.find([char::from(decimal.byte()), 'e', 'E']).unwrap_or(text.len());
+    let (whole, rest) = text.split_at(whole_end);
+    let unsigned = whole.trim_start_matches(['+', '-']);
+    let mut groups = unsigned.split(is_mark);
+    let first = groups.next().unwrap_or_default();
+    let mut others = groups.peekable();
+    let grouped = others.peek().is_some();
+    if grouped && !(1..=3).contains(&first.len()) || others.any(|group| group.len() != 3) {
+        return None;
+    }
+    Some(whole.chars().filter(|c| !is_mark(*c)).chain(rest.chars()).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,5 +159,29 @@ mod tests {
         assert_eq!(parse_integer(b"3.5", Decimal::Point), None);
         assert_eq!(parse_integer(b"9007199254740991.0", Decimal::Point), Some(9_007_199_254_740_991));
         assert_eq!(parse_integer(b"9007199254740993.0", Decimal::Point), None, "would be stored as another number");
+    }
+
+    #[test]
+    fn numbers_in_the_dress_of_people() {
+        let style = |decimal, thousands| NumberStyle { decimal, thousands };
+        let (plain, grouped) = (style(Decimal::Point, None), style(Decimal::Point, Some(',')));
+        let european = style(Decimal::Comma, Some('.'));
+        for (style, text, suffix, expected) in [
+            (&plain, "\u{a0}21.5\u{a0}", Suffix::None, Some("21.5")),
+            (&plain, "21.5 °C", Suffix::None, None),
+            (&plain, "21.5 °C", Suffix::Unit("°C"), Some("21.5")),
+            (&plain, "21.5C", Suffix::Unit("°C"), Some("21.5")),
+            (&plain, "70 °F", Suffix::Unit("°C"), None),
+            (&plain, "45%", Suffix::Any, Some("45")),
+            (&grouped, "-1,234,567.5", Suffix::None, Some("-1234567.5")),
+            (&grouped, "1,23", Suffix::None, None),
+            (&grouped, "1234,567", Suffix::None, None),
+            (&grouped, "1,2345", Suffix::None, None),
+            (&grouped, "1,020 hPa", Suffix::Unit("hPa"), Some("1020")),
+            (&european, "1.021,5", Suffix::None, Some("1021,5")),
+            (&style(Decimal::Comma, Some(' ')), "12\u{202f}345,6", Suffix::None, Some("12345,6")),
+        ] {
+            assert_eq!(style.plain(text.as_bytes(), suffix).as_deref(), expected, "{text}");
+        }
     }
 }

@@ -15,6 +15,8 @@ pub struct RowBlock {
     pub(super) bytes: Vec<u8>,
     pub(super) index: FieldIndex,
     rows: Vec<RowPlace>,
+    /// Lines before, between and behind the rows that are none: empty ones and comments.
+    pub(super) skipped: u64,
 }
 
 /// Where a row stands in its block.
@@ -45,6 +47,11 @@ impl RowPlace {
         Self { problem: Some(problem), continuation, ..Self::good(line, start, end) }
     }
 
+    /// The same row with a problem that it has beside its fields.
+    pub(super) fn with(self, problem: Problem) -> Self {
+        Self { problem: Some(problem), ..self }
+    }
+
     /// Behind its last byte, in the block.
     #[inline]
     pub(super) fn end(&self) -> usize {
@@ -68,6 +75,11 @@ impl RowBlock {
                 continuation: row.continuation,
             }
         })
+    }
+
+    /// Lines among the rows that are none: empty ones and comments.
+    pub fn skipped(&self) -> u64 {
+        self.skipped
     }
 
     /// Without its rows, for others to come; and without its memory, when that grew for a long row.
@@ -106,5 +118,6 @@ impl RowBlock {
     pub(super) fn clear(&mut self) {
         self.rows.clear();
         self.index.clear();
+        self.skipped = 0;
     }
 }

@@ -2,6 +2,9 @@
 
 use std::ops::Range;
 
+use super::line_end::{Here, LineEnds, without_cr};
+use crate::contract::Delimiter;
+
 /// Longest row in bytes; also how far an open quote is followed.
 pub const MAX_ROW: usize = 1 << 20;
 
@@ -17,7 +20,7 @@ pub struct Fields<'a> {
 /// Where a field's content stands: in the block, or (with doubled quotes undone) among the unescaped bytes, both of which
 /// are far shorter than [`UNESCAPED`].
 #[derive(Debug, Clone, Copy)]
-struct Place {
+pub(super) struct Place {
     start: u32,
     end: u32,
 }
@@ -26,8 +29,13 @@ struct Place {
 const UNESCAPED: u32 = 1 << 31;
 
 impl Place {
-    fn plain(start: usize, end: usize) -> Self {
+    pub(super) fn plain(start: usize, end: usize) -> Self {
         Self { start: start as u32, end: end as u32 }
+    }
+
+    /// The same, so many bytes further.
+    pub(super) fn behind(self, bytes: usize) -> Self {
+        Self::plain(self.start as usize + bytes, self.end as usize + bytes)
     }
 
     fn unescaped(start: usize, end: usize) -> Self {
@@ -46,6 +54,11 @@ impl<'a> Fields<'a> {
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// Number of fields whose content is there: those of the header, and one more.
+    pub fn kept(&self) -> usize {
+        self.places.len()
     }
 
     /// The content of field `index`, quotes undone; empty when there is no such field, or the header has none.
@@ -68,24 +81,39 @@ pub(super) struct FieldIndex {
     pub(super) counted: usize,
     /// Places that may be kept when that row's are.
     most: usize,
+    /// Whether a field of it that is not kept holds something.
+    surplus: bool,
+}
+
+/// How much there was of other rows when one began.
+pub(super) struct RowStart {
+    places: usize,
+    unescaped: usize,
 }
 
 /// How a file's rows are cut.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Dialect {
     /// What separates fields.
-    pub(super) delimiter: u8,
-    /// Number of the header's fields, beyond which a row's are only counted; no limit until it is known.
+    pub(super) delimiter: Delimiter,
+    /// Number of the header's fields, of which a row's are kept, and one more; no limit until it is known.
     pub(super) width: usize,
+    /// What ends a line.
+    pub(super) line_ends: LineEnds,
+    /// Whether a quoted field may hold line ends.
+    pub(super) multiline: bool,
 }
 
 /// What stands at some place in some bytes.
 pub(super) enum Split {
     /// A row that ends before `end`, over `lines` physical lines; the next begins at `next`. An empty line is a row of no
-    /// bytes.
-    Row { end: usize, lines: u64, next: usize },
-    /// A quoted field with text behind its closing quote, or open at the end of the file; or more than [`MAX_ROW`] bytes.
+    /// bytes. One that the file's end ends is not `closed`.
+    Row { end: usize, lines: u64, next: usize, closed: bool },
+    /// A quoted field with text behind its closing quote, or open at the end of its line (of the file, where fields may
+    /// hold line ends); or more than [`MAX_ROW`] bytes.
     Malformed,
+    /// A line that ends before `end` and is no JSON object; the next begins at `next`.
+    NoObject { end: usize, next: usize },
     /// The row goes on behind the bytes.
     More,
 }
@@ -114,51 +142,84 @@ impl FieldIndex {
         self.unescaped.clear();
     }
 
-    /// Adds the fields of the row that begins at `start` in `bytes`, which are the last of the file when `last`. None are
-    /// added where there is no row, or an empty one.
-    pub(super) fn split(&mut self, bytes: &[u8], start: usize, dialect: Dialect, last: bool) -> Split {
-        let (places, unescaped) = (self.places.len(), self.unescaped.len());
-        (self.counted, self.most) = (0, places.saturating_add(dialect.width));
-        let split = match self.row(bytes, start, dialect.delimiter, last) {
-            Split::Row { end, .. } if end - start > MAX_ROW => Split::Malformed,
-            split => split,
-        };
-        if !matches!(split, Split::Row { end, .. } if end > start) {
-            self.places.truncate(places);
-            self.unescaped.truncate(unescaped);
-            self.counted = 0;
-        }
-        split
+    /// Forgets what is known of the row before, of which `width` fields and one more may have been kept; gives what tells
+    /// where the next one begins.
+    pub(super) fn begin_row(&mut self, width: usize) -> RowStart {
+        (self.counted, self.surplus) = (0, false);
+        self.most = self.places.len().saturating_add(width).saturating_add(1);
+        RowStart { places: self.places.len(), unescaped: self.unescaped.len() }
     }
 
-    fn add(&mut self, place: Place) {
+    /// Takes the fields back that were added since, unless a row of some bytes was found.
+    pub(super) fn end_row(&mut self, from: RowStart, is_row: bool, width: usize) {
+        if !is_row {
+            self.places.truncate(from.places);
+            self.unescaped.truncate(from.unescaped);
+            self.counted = 0;
+        } else if self.counted > width {
+            self.drop_surplus(from.places + width, width);
+        }
+    }
+
+    /// Empty fields behind those of the header are no fields: a delimiter ends each line, or a spreadsheet filled it up.
+    #[cold]
+    fn drop_surplus(&mut self, kept: usize, width: usize) {
+        if !self.surplus && self.places.get(kept).is_none_or(|place| place.start == place.end) {
+            self.places.truncate(kept);
+            self.counted = width;
+        }
+    }
+
+    #[inline]
+    pub(super) fn add(&mut self, place: Place) {
         self.counted += 1;
         if self.places.len() < self.most {
             self.places.push(place);
+        } else {
+            self.surplus |= place.start != place.end;
         }
     }
 
-    fn row(&mut self, bytes: &[u8], start: usize, delimiter: u8, last: bool) -> Split {
+    /// Begins a row of so many fields, all of which are kept.
+    pub(super) fn begin(&mut self, fields: usize) {
+        (self.counted, self.surplus, self.most) = (0, false, self.places.len() + fields);
+    }
+
+    /// Adds a field whose doubled quotes are undone.
+    pub(super) fn add_unescaped(&mut self, content: &[u8]) {
+        let start = self.unescaped.len();
+        self.unescaped.extend_from_slice(content);
+        self.add(Place::unescaped(start, self.unescaped.len()));
+    }
+
+    /// Cuts the row that begins at `start` in `bytes`, which are the last of the file when `last`.
+    pub(super) fn row(&mut self, bytes: &[u8], start: usize, delimiter: u8, multiline: bool, last: bool) -> Split {
         let (mut at, mut lines) = (start, 1);
         loop {
-            let end = if bytes.get(at) == Some(&b'"') {
-                match self.quoted(bytes, at + 1, delimiter, last, &mut lines) {
+            let end = match bytes.get(at) {
+                Some(b'"') => match self.quoted(bytes, at + 1, delimiter, multiline, last, &mut lines) {
                     Ok(end) => end,
                     Err(split) => return split,
-                }
-            } else {
-                self.unquoted(bytes, at, delimiter)
+                },
+                Some(b' ') if delimiter != b' ' => match quote_behind_spaces(bytes, at) {
+                    Some(quote) => {
+                        at = quote;
+                        continue;
+                    }
+                    None => self.unquoted(bytes, at, delimiter),
+                },
+                _ => self.unquoted(bytes, at, delimiter),
             };
-            let (text, next) = match end {
+            let (text, next, closed) = match end {
                 FieldEnd::Delimiter(next) => {
                     at = next;
                     continue;
                 }
-                FieldEnd::Line(newline) => (&bytes[start..newline], newline + 1),
-                FieldEnd::File if last => (&bytes[start..], bytes.len()),
+                FieldEnd::Line(newline) => (&bytes[start..newline], newline + 1, true),
+                FieldEnd::File if last => (&bytes[start..], bytes.len(), false),
                 FieldEnd::File => return Split::More,
             };
-            return Split::Row { end: start + without_cr(text).len(), lines, next };
+            return Split::Row { end: start + without_cr(text).len(), lines, next, closed };
         }
     }
 
@@ -179,6 +240,7 @@ impl FieldIndex {
         bytes: &[u8],
         start: usize,
         delimiter: u8,
+        multiline: bool,
         last: bool,
         lines: &mut u64,
     ) -> Result<FieldEnd, Split> {
@@ -188,6 +250,9 @@ impl FieldIndex {
             let Some(found) = memchr::memchr2(b'"', b'\n', &bytes[search..]) else { return Err(unfinished) };
             let quote = search + found;
             if bytes[quote] == b'\n' {
+                if !multiline {
+                    return Err(Split::Malformed);
+                }
                 *lines += 1;
                 search = quote + 1;
                 continue;
@@ -202,8 +267,14 @@ impl FieldIndex {
                 (Some(&b), _) if b == delimiter => (quote, FieldEnd::Delimiter(quote + 2)),
                 (Some(b'\n'), _) => (quote, FieldEnd::Line(quote + 1)),
                 (Some(b'\r'), Some(b'\n')) => (quote, FieldEnd::Line(quote + 2)),
-                (Some(b'\r'), None) | (None, _) if !last => return Err(Split::More),
-                (Some(b'\r'), None) | (None, _) => (quote, FieldEnd::File),
+                (Some(b'\r'), _) => match LineEnds::Lf.here(bytes, quote + 1, last) {
+                    Here::Yes(next) if bytes[next - 1] == b'\n' => (quote, FieldEnd::Line(next - 1)),
+                    Here::Yes(_) => (quote, FieldEnd::File),
+                    Here::More => return Err(Split::More),
+                    Here::No => return Err(Split::Malformed),
+                },
+                (None, _) if !last => return Err(Split::More),
+                (None, _) => (quote, FieldEnd::File),
                 _ => return Err(Split::Malformed),
             };
             let place = match escaped_from {
@@ -219,6 +290,9 @@ impl FieldIndex {
     }
 }
 
-pub(super) fn without_cr(bytes: &[u8]) -> &[u8] {
-    bytes.strip_suffix(b"\r").unwrap_or(bytes)
+/// Where a quote stands behind nothing but spaces.
+#[cold]
+fn quote_behind_spaces(bytes: &[u8], at: usize) -> Option<usize> {
+    let quote = at + bytes[at..].iter().take_while(|b| **b == b' ').count();
+    (bytes.get(quote) == Some(&b'"')).then_some(quote)
 }

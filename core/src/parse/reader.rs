@@ -1,33 +1,43 @@
 //! A file, read once from front to back and cut into blocks of rows.
 
 use std::io::{self, Read};
-use std::ops::Range;
 
 use super::block::{BLOCK_BYTES, RowBlock, RowPlace};
-use super::fields::{Dialect, MAX_ROW, Split, without_cr};
-use super::row::{Header, Problem};
+use super::fields::{Dialect, MAX_ROW, Split};
+use super::json::JsonFields;
+use super::line_end::{LineEnd, LineEnds};
+use super::row::Problem;
+use super::split::split;
+use super::text::{FileEncoding, TextReader};
+use crate::contract::{Contract, CsvFormat};
 
 /// Cuts a file into rows, in memory that does not depend on the file.
 pub struct RowReader<R> {
-    reader: R,
-    dialect: Dialect,
-    skip_lines: u64,
+    pub(super) reader: TextReader<R>,
+    pub(super) dialect: Dialect,
+    pub(super) comment: Option<Vec<u8>>,
+    /// What is looked for where each line is a JSON object.
+    pub(super) json: Option<JsonFields>,
+    final_newline_required: bool,
     block_bytes: usize,
     /// The rows that are being cut, and the bytes behind them.
-    block: RowBlock,
+    pub(super) block: RowBlock,
     /// What is not cut yet stands between `start` and `end`.
-    start: usize,
-    end: usize,
-    at_end: bool,
+    pub(super) start: usize,
+    pub(super) end: usize,
+    pub(super) at_end: bool,
     /// Physical line that begins at `start`.
-    line: u64,
-    begun: bool,
+    pub(super) line: u64,
+    /// How the file's first line ends; `None` until it is known.
+    pub(super) line_end: Option<Vec<u8>>,
     /// An overlong line goes on at `start`.
     overlong: bool,
+    /// A comment longer than the block goes on there.
+    in_comment: bool,
 }
 
 /// What became of the bytes that are there.
-enum Cut {
+pub(super) enum Cut {
     /// A row more in the block.
     Row,
     /// No whole row is left; the file goes on.
@@ -37,21 +47,31 @@ enum Cut {
 }
 
 impl<R: Read> RowReader<R> {
-    /// Reads rows whose fields are separated by `delimiter`, after `skip_lines` physical lines of preamble.
-    pub fn new(reader: R, delimiter: u8, skip_lines: u64) -> Self {
+    /// Reads the rows of a file that is written as `csv` says.
+    pub fn new(reader: R, csv: &CsvFormat) -> Self {
+        let dialect =
+            Dialect { delimiter: csv.delimiter, width: usize::MAX, line_ends: LineEnds::Lf, multiline: csv.multiline };
         Self {
-            reader,
-            dialect: Dialect { delimiter, width: usize::MAX },
-            skip_lines,
+            reader: TextReader::new(reader, csv.encoding),
+            dialect,
+            comment: csv.comment.as_ref().map(|text| text.as_bytes().to_vec()),
+            json: None,
+            final_newline_required: csv.final_newline_required,
             block_bytes: BLOCK_BYTES,
             block: RowBlock::default(),
             start: 0,
             end: 0,
             at_end: false,
             line: 1,
-            begun: false,
+            line_end: None,
             overlong: false,
+            in_comment: false,
         }
+    }
+
+    /// Reads a file of one JSON object per line: the fields of its rows are the values that `contract` names.
+    pub fn json_lines(reader: R, contract: &Contract) -> Self {
+        Self { json: Some(JsonFields::of(contract)), ..Self::new(reader, &contract.csv) }
     }
 
     /// With blocks of so many bytes, at least one: where they end must not change what the rows are.
@@ -64,53 +84,23 @@ impl<R: Read> RowReader<R> {
         self.at_end
     }
 
-    /// The header; `None` when there is none. To be called before [`RowReader::next_block`].
-    ///
-    /// # Errors
-    /// Those of the reader.
-    pub fn header(&mut self) -> io::Result<Option<Header>> {
-        let mut bytes = Vec::new();
-        self.skip_mark()?;
-        for _ in 0..self.skip_lines {
-            let Some(line) = self.physical_line()? else { return Ok(None) };
-            bytes.extend_from_slice(&self.block.bytes[line]);
-            bytes.push(b'\n');
-            if bytes.len() > MAX_ROW {
-                return Ok(Some(Header { bytes, names: Vec::new(), problem: Some(Problem::TooLong) }));
-            }
-        }
-        loop {
-            match self.cut() {
-                Cut::Row => break,
-                Cut::More => self.fill()?,
-                Cut::End => return Ok(None),
-            }
-        }
-        let (Some(row), Some(place)) = (self.block.rows().last(), self.block.last()) else { return Ok(None) };
-        bytes.extend_from_slice(row.bytes);
-        let names: Vec<Vec<u8>> = (0..row.fields.len()).map(|i| row.fields.get(i).to_vec()).collect();
-        let problem = row.problem;
-        self.dialect.width = names.len();
-        // The row's bytes end before its line ending: a CR there is kept, so that rows can be given back as they came.
-        if problem.is_none() && self.block.bytes[place.end()..self.start].starts_with(b"\r") {
-            bytes.push(b'\r');
-        }
-        self.block.clear();
-        Ok(Some(Header { bytes, names, problem }))
+    /// What the file is written in, where that is not UTF-8; known behind its header.
+    pub fn encoding(&self) -> Option<FileEncoding> {
+        self.reader.encoding()
     }
 
-    /// The next rows, or `None` at the end of the file. Empty lines are no rows. The memory of `used`, a block whose rows
-    /// are no longer needed, serves those that come next.
+    /// The next rows, or `None` at the end of the file. Empty lines and comments are no rows; they are counted. The memory
+    /// of `used`, a block whose rows are no longer needed, serves those that come next.
     ///
     /// # Errors
     /// Those of the reader. The rows before them have been given.
     pub fn next_block(&mut self, used: RowBlock) -> io::Result<Option<RowBlock>> {
-        self.skip_mark()?;
+        self.begin()?;
         loop {
             match self.cut() {
                 Cut::Row if self.block.has_room() => {}
                 Cut::More if self.block.is_empty() => self.fill()?,
-                Cut::End if self.block.is_empty() => return Ok(None),
+                Cut::End if self.block.is_empty() && self.block.skipped == 0 => return Ok(None),
                 Cut::Row | Cut::More | Cut::End => return Ok(Some(self.hand_over(used))),
             }
         }
@@ -129,20 +119,38 @@ impl<R: Read> RowReader<R> {
     }
 
     /// Cuts one more row out of the bytes that are there.
-    fn cut(&mut self) -> Cut {
+    pub(super) fn cut(&mut self) -> Cut {
         if self.overlong {
             return self.overlong_piece(true);
         }
         while self.start < self.end {
+            if self.comment.is_some() {
+                match self.skip_comment() {
+                    Some(true) => continue,
+                    Some(false) => {}
+                    None => return Cut::More,
+                }
+            }
             let bytes = &self.block.bytes[..self.end];
             let (from, line) = (self.start, self.line);
-            match self.block.index.split(bytes, from, self.dialect, self.at_end) {
-                Split::Row { end, lines, next } => {
+            let found = match &self.json {
+                None => split(&mut self.block.index, bytes, from, &self.dialect, self.at_end),
+                Some(json) => json.split(&mut self.block.index, bytes, from, self.dialect.line_ends, self.at_end),
+            };
+            match found {
+                Split::Row { end, lines, next, closed } => {
                     (self.start, self.line) = (next, line + lines);
                     if end > from {
-                        self.block.push(RowPlace::good(line, from, end));
+                        let row = RowPlace::good(line, from, end);
+                        self.block.push(if closed { row } else { self.unterminated(row) });
                         return Cut::Row;
                     }
+                    self.block.skipped += 1;
+                }
+                Split::NoObject { end, next } => {
+                    (self.start, self.line) = (next, line + 1);
+                    self.block.push(RowPlace::bad(line, from, end, Problem::NotJson, false));
+                    return Cut::Row;
                 }
                 Split::More if self.end - from <= MAX_ROW + 1 => return Cut::More,
                 // Either it is no row, or the limit is reached within one: its first physical line decides what it is.
@@ -152,22 +160,53 @@ impl<R: Read> RowReader<R> {
         if self.at_end { Cut::End } else { Cut::More }
     }
 
+    /// A row that the end of the file ends, as the contract sees it.
+    fn unterminated(&self, row: RowPlace) -> RowPlace {
+        if self.final_newline_required { row.with(Problem::Unterminated) } else { row }
+    }
+
+    /// Skips what is a comment at `start`; whether there was one, or `None` where more bytes must tell.
+    fn skip_comment(&mut self) -> Option<bool> {
+        let comment = self.comment.as_deref().unwrap_or_default();
+        let rest = &self.block.bytes[self.start..self.end];
+        if !self.in_comment {
+            let common = rest.len().min(comment.len());
+            if rest[..common] != comment[..common] {
+                return Some(false);
+            }
+            if common < comment.len() {
+                return self.at_end.then_some(false);
+            }
+            self.block.skipped += 1;
+        }
+        match self.dialect.line_ends.find(rest, self.at_end) {
+            Some(LineEnd { next, .. }) => {
+                (self.start, self.line, self.in_comment) = (self.start + next, self.line + 1, false);
+            }
+            None => {
+                let kept = if self.at_end { 0 } else { self.dialect.line_ends.undecided(rest) };
+                (self.start, self.in_comment) = (self.end - kept, !self.at_end);
+            }
+        }
+        if self.in_comment { None } else { Some(true) }
+    }
+
     /// Takes the physical line at `start` as malformed, or its first piece when it is overlong.
     fn first_line_alone(&mut self) -> Cut {
         let window = &self.block.bytes[self.start..self.end];
-        let newline = memchr::memchr(b'\n', &window[..window.len().min(MAX_ROW + 2)]);
-        let line = match newline {
-            Some(at) => &window[..at],
+        let reach = window.len().min(MAX_ROW + 2);
+        let found = self.dialect.line_ends.find(&window[..reach], self.at_end && reach == window.len());
+        let LineEnd { at, next } = match found {
+            Some(end) => end,
             None if window.len() <= MAX_ROW + 1 && !self.at_end => return Cut::More,
-            None => window,
+            None => LineEnd { at: window.len(), next: window.len() },
         };
-        let text = if newline.is_some() || self.at_end { without_cr(line) } else { line };
-        if text.len() > MAX_ROW {
+        if at > MAX_ROW {
             return self.overlong_piece(false);
         }
-        let (from, next) = (self.start, self.start + line.len() + usize::from(newline.is_some()));
-        self.block.push(RowPlace::bad(self.line, from, from + text.len(), Problem::UnclosedQuote, false));
-        (self.start, self.line) = (next, self.line + 1);
+        let from = self.start;
+        self.block.push(RowPlace::bad(self.line, from, from + at, Problem::UnclosedQuote, false));
+        (self.start, self.line) = (from + next, self.line + 1);
         Cut::Row
     }
 
@@ -178,51 +217,45 @@ impl<R: Read> RowReader<R> {
             return Cut::More;
         }
         let piece = &window[..window.len().min(MAX_ROW)];
-        let newline = memchr::memchr(b'\n', piece);
-        let text = newline.map_or(piece, |at| without_cr(&piece[..at]));
-        self.overlong = newline.is_none() && (piece.len() < window.len() || !self.at_end);
-        let (from, next) = (self.start, self.start + newline.map_or(piece.len(), |at| at + 1));
-        self.block.push(RowPlace::bad(self.line, from, from + text.len(), Problem::TooLong, continuation));
-        (self.start, self.line) = (next, self.line + u64::from(!self.overlong));
+        let is_last = self.at_end && piece.len() == window.len();
+        let (text, next) = match self.dialect.line_ends.find(piece, is_last) {
+            Some(LineEnd { at, next }) => (at, Some(next)),
+            None if !is_last => (piece.len() - self.dialect.line_ends.undecided(piece), None),
+            None => (piece.len(), None),
+        };
+        self.overlong = next.is_none() && !is_last;
+        let (from, behind) = (self.start, self.start + next.unwrap_or(text));
+        self.block.push(RowPlace::bad(self.line, from, from + text, Problem::TooLong, continuation));
+        (self.start, self.line) = (behind, self.line + u64::from(!self.overlong));
         Cut::Row
     }
 
-    /// The range of the next physical line in the block, line ending excluded.
-    fn physical_line(&mut self) -> io::Result<Option<Range<usize>>> {
-        let mut searched = 0;
-        loop {
-            let window = &self.block.bytes[self.start..self.end];
-            let newline = memchr::memchr(b'\n', &window[searched..]).map(|at| searched + at);
-            searched = window.len();
-            if newline.is_none() && searched <= MAX_ROW && !self.at_end {
-                self.fill()?;
-                continue;
-            }
-            if searched == 0 {
-                return Ok(None);
-            }
-            let (from, len) = (self.start, newline.unwrap_or(searched));
-            self.start += len + usize::from(newline.is_some());
-            self.line += 1;
-            return Ok(Some(from..from + len));
+    /// Skips a byte order mark, and tells from the first line how lines end, where the file begins.
+    pub(super) fn begin(&mut self) -> io::Result<()> {
+        if self.line_end.is_some() {
+            return Ok(());
         }
-    }
-
-    /// Skips a byte order mark, where the file begins.
-    fn skip_mark(&mut self) -> io::Result<()> {
-        while !self.begun && self.end < 3 && !self.at_end {
+        while self.end < 3 && !self.at_end {
             self.fill()?;
         }
-        if !self.begun && self.block.bytes[..self.end].starts_with(b"\xef\xbb\xbf") {
+        if self.block.bytes[..self.end].starts_with(b"\xef\xbb\xbf") {
             self.start = 3;
         }
-        self.begun = true;
-        Ok(())
+        loop {
+            let window = &self.block.bytes[self.start..self.end];
+            let seen = &window[..window.len().min(MAX_ROW)];
+            let is_last = self.at_end || seen.len() == MAX_ROW;
+            if let Some((line_ends, line_end)) = LineEnds::of(seen, is_last) {
+                (self.dialect.line_ends, self.line_end) = (line_ends, Some(line_end));
+                return Ok(());
+            }
+            self.fill()?;
+        }
     }
 
     /// Reads until the block is full, or to the end of the file. To be called while the block has no rows: what is left
     /// moves to its front.
-    fn fill(&mut self) -> io::Result<()> {
+    pub(super) fn fill(&mut self) -> io::Result<()> {
         let bytes = &mut self.block.bytes;
         bytes.copy_within(self.start..self.end, 0);
         (self.start, self.end) = (0, self.end - self.start);

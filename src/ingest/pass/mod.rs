@@ -6,4 +6,4 @@ mod rejection_limit;
 mod run;
 
 pub use batch_memory::BatchMemory;
-pub use run::{BrokenRules, PassInput, Passed, run_pass};
+pub use run::{PassInput, Passed, run_pass};

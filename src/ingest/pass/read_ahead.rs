@@ -17,7 +17,7 @@ const BLOCKS_UNDER_WAY: usize = 1;
 /// The rows of a file, block by block.
 pub(super) enum ReadAhead<R> {
     /// All of the file has been read.
-    Here(RowReader<R>),
+    Here(Box<RowReader<R>>),
     /// A thread cuts what follows.
     Following { blocks: Receiver<io::Result<RowBlock>>, used: SyncSender<RowBlock> },
 }
@@ -29,7 +29,7 @@ impl<R: Read + Send> ReadAhead<R> {
         R: 'scope,
     {
         if rows.at_end() {
-            return ReadAhead::Here(rows);
+            return ReadAhead::Here(Box::new(rows));
         }
         let (sender, blocks) = sync_channel(BLOCKS_UNDER_WAY);
         let (used, spare) = sync_channel(BLOCKS_UNDER_WAY + 2);

@@ -3,24 +3,24 @@
 //! A thread of its own parses and validates while the calling thread feeds the sinks, so that the work hides behind
 //! the database; a file that is read at once needs none. Memory is bounded by the batches under way, whatever the size of the file.
 
-use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use iotpipe_core::contract::Contract;
 use iotpipe_core::devices::DeviceNames;
-use iotpipe_core::parse::{Header, Problem, RowReader};
+use iotpipe_core::offences::Offences;
+use iotpipe_core::parse::{FileFormat, Header, Problem, RowReader};
 use iotpipe_core::reading::{Batch, Rule, Tally};
 use iotpipe_core::validate::{FileRejection, Layout, Validator};
 
 use super::batch_memory::{BatchMemory, Share};
 use super::read_ahead::{HashingReader, PassedBytes, ReadAhead};
-use super::rejection_limit::{RejectionLimit, refuse_when_too_many};
+use super::rejection_limit::{RejectionLimit, explain, refuse_when_too_many, remark_on_duplicates};
 use crate::error::Error;
 use crate::progress;
 use crate::sink::Sink;
-use crate::source::Compression;
+use crate::source::decompressed;
 
 /// Batches that wait between the two threads: none. One is in the parser's hands and two are in those of the sinks.
 const BATCHES_UNDER_WAY: usize = 0;
@@ -29,10 +29,10 @@ const BATCHES_UNDER_WAY: usize = 0;
 pub struct PassInput<'a> {
     /// The file's bytes as they are stored.
     pub reader: Box<dyn Read + Send + 'a>,
-    /// How they are compressed.
-    pub compression: Compression,
-    /// Name without folder, for contracts that take the device from it.
-    pub file_name: &'a str,
+    /// Path below the folder of its source, for contracts that take the device from it.
+    pub path: &'a str,
+    /// What it is written in.
+    pub format: FileFormat,
     /// "Now" for the contract, microseconds since 1970-01-01 UTC.
     pub discovered_at: i64,
     /// Hash (hex) of the bytes that were discovered.
@@ -50,19 +50,16 @@ pub struct PassInput<'a> {
 pub struct Passed {
     /// Its rows.
     pub tally: Tally,
-    /// The rules that they broke.
-    pub broken: BrokenRules,
     /// The devices of its readings, as [`Reading::device`] counts them.
     ///
     /// [`Reading::device`]: iotpipe_core::reading::Reading::device
     pub devices: DeviceNames,
+    /// What was set aside.
+    pub offences: Offences,
 }
 
-/// How often each rule was broken.
-pub type BrokenRules = BTreeMap<&'static str, u64>;
-
 enum Message {
-    Header(Vec<u8>),
+    Header(Box<Header>),
     Batch(Batch),
 }
 
@@ -73,24 +70,29 @@ enum Message {
 /// were discovered, and whatever a sink says. The sinks are finished only when all is well.
 pub fn run_pass(input: PassInput<'_>, contract: &Contract, sinks: &mut [&mut dyn Sink]) -> Result<Passed, Error> {
     let (expected, max_rejected_ratio) = (input.expected_sha256.to_owned(), input.max_rejected_ratio);
-    let share = input.memory.share();
+    let (share, path) = (input.memory.share(), input.path);
     let opened = open(input, contract)?;
-    let dispatch = Dispatch::to(sinks, &share);
+    let dispatch = Dispatch::to(sinks, &share, path);
     // All of a small file is there already: a thread would cost more than it does.
     let (written, sha256) = if opened.rows.at_end() {
         pass_at_once(opened, dispatch, &share)
     } else {
         pass_side_by_side(opened, dispatch, &share)
     };
-    let passed = match (written, sha256) {
-        (Err(sink), _) => return Err(sink),
-        (Ok(_), Err(reading)) => return Err(reading),
-        (Ok(_), Ok(sha256)) if sha256 != expected => return Err(Error::Changed),
-        (Ok(passed), Ok(_)) => passed,
+    let passed = written?;
+    let judged = match sha256 {
+        Ok(sha256) if sha256 != expected => Err(Error::Changed),
+        Ok(_) => refuse_when_too_many(max_rejected_ratio, &passed.tally),
+        Err(reading) => Err(reading),
     };
-    refuse_when_too_many(max_rejected_ratio, &passed.tally)?;
+    if let Err(error) = judged {
+        return Err(explain(error, passed.offences, &passed.tally));
+    }
     for sink in sinks.iter_mut() {
         sink.finish()?;
+    }
+    if let Some(remark) = remark_on_duplicates(contract, &passed.tally) {
+        tracing::warn!(file = path, "{remark}");
     }
     Ok(passed)
 }
@@ -108,10 +110,10 @@ fn pass_at_once(opened: OpenedFile<'_>, mut dispatch: Dispatch<'_, '_>, share: &
         }
     };
     let OpenedFile { rows, judging } = opened;
-    let sha256 = judging.finish(ReadAhead::Here(rows), &mut send, share);
+    let sha256 = judging.finish(ReadAhead::Here(Box::new(rows)), &mut send, share);
     match (failure, &sha256) {
         (Some(sink), _) => (Err(sink), sha256),
-        (None, Err(_)) => (Ok(Passed::default()), sha256),
+        (None, Err(_)) => (Ok(dispatch.passed), sha256),
         (None, Ok(_)) => (dispatch.end(), sha256),
     }
 }
@@ -135,16 +137,14 @@ fn pass_side_by_side(opened: OpenedFile<'_>, mut dispatch: Dispatch<'_, '_>, sha
 struct Dispatch<'a, 's> {
     sinks: &'a mut [&'s mut dyn Sink],
     share: &'a Share<'a>,
-    devices: DeviceNames,
     prepared: Option<Batch>,
-    tally: Tally,
-    broken: BrokenRules,
+    passed: Passed,
+    path: &'a str,
 }
 
 impl<'a, 's> Dispatch<'a, 's> {
-    fn to(sinks: &'a mut [&'s mut dyn Sink], share: &'a Share<'a>) -> Self {
-        let (devices, tally, broken) = Default::default();
-        Dispatch { sinks, share, devices, prepared: None, tally, broken }
+    fn to(sinks: &'a mut [&'s mut dyn Sink], share: &'a Share<'a>, path: &'a str) -> Self {
+        Dispatch { sinks, share, prepared: None, passed: Passed::default(), path }
     }
 
     /// The messages end with their sender; so do they with the first that a sink fails on.
@@ -156,9 +156,10 @@ impl<'a, 's> Dispatch<'a, 's> {
         match message {
             Message::Header(header) => self.sinks.iter_mut().try_for_each(|sink| sink.begin(&header)),
             Message::Batch(mut batch) => {
-                self.devices.append(&batch.new_devices);
+                batch.remarks.drain(..).for_each(|remark| tracing::warn!(file = self.path, "{remark}"));
+                self.passed.devices.append(&batch.new_devices);
                 batch.new_devices.clear();
-                self.sinks.iter_mut().try_for_each(|sink| sink.prepare(&batch, &self.devices))?;
+                self.sinks.iter_mut().try_for_each(|sink| sink.prepare(&batch, &self.passed.devices))?;
                 self.prepared.replace(batch).map_or(Ok(()), |earlier| self.write(earlier))
             }
         }
@@ -168,19 +169,17 @@ impl<'a, 's> Dispatch<'a, 's> {
         if let Some(last) = self.prepared.take() {
             self.write(last)?;
         }
-        Ok(Passed { tally: self.tally, broken: self.broken, devices: self.devices })
+        Ok(self.passed)
     }
 
     fn write(&mut self, mut batch: Batch) -> Result<(), Error> {
         for sink in self.sinks.iter_mut() {
-            sink.write(&mut batch, &self.devices)?;
+            sink.write(&mut batch, &self.passed.devices)?;
         }
-        self.tally.count(&batch);
-        for reason in batch.rejections.iter().flat_map(|rejection| &rejection.reasons) {
-            *self.broken.entry(reason.rule.as_str()).or_default() += 1;
-        }
+        self.passed.tally.count(&batch);
+        self.passed.offences.add(&batch);
         progress::made();
-        self.share.learn(&batch, self.devices.len());
+        self.share.learn(&batch, self.passed.devices.len());
         self.share.give_back(batch);
         Ok(())
     }
@@ -194,7 +193,7 @@ struct OpenedFile<'a> {
 
 /// What it takes to judge the rows behind the header.
 struct Judging<'a> {
-    header: Vec<u8>,
+    header: Header,
     validator: Validator<'a>,
     passed: PassedBytes,
     max_rejected_ratio: f64,
@@ -203,13 +202,17 @@ struct Judging<'a> {
 
 fn open<'a>(input: PassInput<'a>, contract: &'a Contract) -> Result<OpenedFile<'a>, Error> {
     let (stored, passed) = HashingReader::over(input.reader);
-    let plain = input.compression.decode(stored).map_err(unreadable)?;
-    let mut rows = RowReader::new(plain, contract.csv.delimiter, contract.csv.skip_lines);
-    let header = header_of(&mut rows)?;
-    let layout = Layout::bind(contract, &header.names, input.file_name).map_err(Error::Refused)?;
-    let validator = Validator::new(contract, layout, input.discovered_at);
+    let plain = decompressed(stored).map_err(unreadable)?;
+    let mut rows = match input.format {
+        FileFormat::Csv => RowReader::new(plain, &contract.csv),
+        FileFormat::JsonLines => RowReader::json_lines(plain, contract),
+    };
+    let header = header_of(&mut rows, contract)?;
+    let layout = Layout::bind(contract, &header.names, input.path).map_err(Error::Refused)?;
+    let layout = if input.format == FileFormat::JsonLines { layout.of_objects() } else { layout };
+    let validator = Validator::new(contract, layout, input.path, input.discovered_at);
     let PassInput { max_rejected_ratio, stop, .. } = input;
-    Ok(OpenedFile { rows, judging: Judging { header: header.bytes, validator, passed, max_rejected_ratio, stop } })
+    Ok(OpenedFile { rows, judging: Judging { header, validator, passed, max_rejected_ratio, stop } })
 }
 
 impl Judging<'_> {
@@ -221,13 +224,14 @@ impl Judging<'_> {
         share: &Share<'_>,
     ) -> Result<String, Error> {
         let mut batch = share.first_batch();
-        let mut listening = send(Message::Header(self.header));
+        batch.skipped = self.header.skipped;
+        let mut listening = send(Message::Header(Box::new(self.header)));
         let mut limit = RejectionLimit::new(self.max_rejected_ratio);
         while listening && let Some(block) = blocks.next_block().map_err(unreadable)? {
             for row in block.rows() {
                 let rejections = batch.rejections.len();
                 self.validator.judge(&row, &mut batch);
-                limit.check(&row, batch.rejections.len() > rejections)?;
+                limit.check(&row, batch.rejections.get(rejections).map(|rejection| rejection.verdict))?;
                 if batch.weight() >= share.bytes() {
                     if self.stop.load(Ordering::Relaxed) {
                         return Err(Error::Stopped);
@@ -240,6 +244,7 @@ impl Judging<'_> {
                     batch = share.empty_batch();
                 }
             }
+            batch.skipped += block.skipped();
             blocks.give_back(block);
         }
         send(Message::Batch(batch));
@@ -247,14 +252,15 @@ impl Judging<'_> {
     }
 }
 
-fn header_of(rows: &mut RowReader<impl Read>) -> Result<Header, Error> {
-    let header = rows.header().map_err(unreadable)?.ok_or_else(|| {
-        Error::Refused(FileRejection { rule: Rule::Empty, message: "the file has no header".to_owned() })
-    })?;
+fn header_of(rows: &mut RowReader<impl Read>, contract: &Contract) -> Result<Header, Error> {
+    let header = rows
+        .header(&contract.csv)
+        .map_err(unreadable)?
+        .ok_or_else(|| Error::Refused(FileRejection::new(Rule::Empty, "the file has no header".to_owned())))?;
     if let Some(problem) = header.problem {
         let rule = if problem == Problem::TooLong { Rule::TooLong } else { Rule::UnclosedQuote };
         let message = "the header line is malformed: no column can be told from it".to_owned();
-        return Err(Error::Refused(FileRejection { rule, message }));
+        return Err(Error::Refused(FileRejection::new(rule, message)));
     }
     Ok(header)
 }
@@ -268,10 +274,7 @@ fn unreadable(source: io::Error) -> Error {
         | io::ErrorKind::Other
             if source.raw_os_error().is_none() =>
         {
-            Error::Refused(FileRejection {
-                rule: Rule::Unreadable,
-                message: format!("the file can't be read to its end: {source}"),
-            })
+            Error::Refused(FileRejection::new(Rule::Unreadable, format!("the file can't be read to its end: {source}")))
         }
         _ => Error::Source { path: "the file".into(), source },
     }

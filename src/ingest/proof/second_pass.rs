@@ -12,7 +12,7 @@ use crate::ingest::Context;
 use crate::ingest::pass::{PassInput, Passed, run_pass};
 use crate::manifest::{self, Entry, State};
 use crate::sink::{AuditSink, Findings, QuarantineAudit, RejectedRows, compare_aggregates};
-use crate::source::{Compression, open_file, sha256_of};
+use crate::source::{open_file, sha256_of};
 use crate::store::Snapshot;
 
 /// Compares the rows of `entry`, whose file lies at `path`. What an earlier judge would see otherwise is no difference.
@@ -68,8 +68,8 @@ fn second_pass(
     let bar = context.printer.progress(&entry.source, entry.size as u64);
     let input = PassInput {
         reader: Box::new(bar.wrap_read(open_file(&path).map_err(Error::source(&path))?)),
-        compression: Compression::of(&entry.source),
-        file_name: entry.judged_name(),
+        path: entry.judged_path(),
+        format: context.config.format_of(&entry.source),
         discovered_at: entry.discovered_at.timestamp_micros(),
         expected_sha256: &receipt.sha256,
         max_rejected_ratio: 1.0,

@@ -45,8 +45,9 @@ pub fn unaccounted_files(context: &Context<'_>) -> Result<Unaccounted, Error> {
             quarantine.remove(&refused_as(context, &entry));
         }
         for stem in stems_of(context, &entry) {
-            quarantine.remove(&format!("{stem}.rejected.csv"));
-            quarantine.remove(&format!("{stem}.reasons.csv"));
+            for ending in ["rejected.csv", "rejected.jsonl", "reasons.csv"] {
+                quarantine.remove(&format!("{stem}.{ending}"));
+            }
         }
         Ok::<(), Error>(())
     })?;

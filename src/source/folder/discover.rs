@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::stamp::Stamp;
 use super::names::parse_private_name;
-use super::pattern::is_taken;
+use super::pattern::{is_never_taken, is_taken};
 
 /// A file that the pattern takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +58,7 @@ pub struct Discovery {
 /// # Errors
 /// When the folder itself can't be listed.
 pub fn discover(data: &Path, patterns: &[glob::Pattern]) -> io::Result<Discovery> {
-    let mut found = Discovery::default();
+    let (mut found, mut unmatched) = (Discovery::default(), Vec::new());
     let hidden = |e: &walkdir::DirEntry| {
         let name = e.file_name().as_encoded_bytes();
         e.depth() > 0 && name.starts_with(b".") && (e.file_type().is_dir() || !name.starts_with(b".iotpipe-"))
@@ -78,7 +78,13 @@ pub fn discover(data: &Path, patterns: &[glob::Pattern]) -> io::Result<Discovery
             found.strays.push(stray);
             continue;
         }
-        if entry.depth() == 0 || !is_taken(relative, patterns) {
+        if entry.depth() == 0 {
+            continue;
+        }
+        if !is_taken(relative, patterns) {
+            if entry.file_type().is_file() && !is_never_taken(relative) {
+                unmatched.push(relative.to_owned());
+            }
             continue;
         }
         if entry.file_type().is_symlink() {
@@ -97,7 +103,21 @@ pub fn discover(data: &Path, patterns: &[glob::Pattern]) -> io::Result<Discovery
             found.problems.push(format!("{relative:?} has a name that is not UTF-8: left where it is; rename it"));
         }
     }
+    found.remarks.extend(unmatched_remark(&unmatched));
     Ok(found)
+}
+
+/// Names files that the pattern does not take: it may be the pattern that is wrong.
+fn unmatched_remark(unmatched: &[PathBuf]) -> Option<String> {
+    let packed =
+        |path: &&PathBuf| path.extension().is_some_and(|e| ["zip", "bz2", "xz", "7z", "lz4"].iter().any(|p| e == *p));
+    let example = unmatched.first()?;
+    let (files, verb) = if unmatched.len() == 1 { ("file", "does") } else { ("files", "do") };
+    let hint = unmatched
+        .iter()
+        .find(packed)
+        .map_or_else(String::new, |path| format!("; {path:?} must be unpacked: only gzip and zstd are read"));
+    Some(format!("{} {files} {verb} not match source.pattern, for example {example:?}{hint}", unmatched.len()))
 }
 
 fn stray(entry: &walkdir::DirEntry, relative: &Path) -> Option<StrayFile> {

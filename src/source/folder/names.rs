@@ -12,7 +12,9 @@ const UNFINISHED: &str = ".iotpipe-copy-";
 /// `x.csv.gz` → (`x`, `.csv.gz`); a name without a known ending gets `.csv`.
 pub fn split_name(name: &str) -> (&str, &str) {
     let lower = name.to_ascii_lowercase();
-    for ending in [".csv.gz", ".csv.zst", ".csv"] {
+    let endings =
+        [".csv.gz", ".csv.zst", ".csv", ".jsonl.gz", ".jsonl.zst", ".jsonl", ".ndjson.gz", ".ndjson.zst", ".ndjson"];
+    for ending in endings {
         if lower.ends_with(ending) && name.len() > ending.len() {
             return name.split_at(name.len() - ending.len());
         }
@@ -111,6 +113,7 @@ mod tests {
         assert_eq!(parts("a.0123456789ab-7.rejected.csv"), Some(("0123456789ab", Some(7), true)));
         assert_eq!(parts("a.0123456789ab.rejected.csv"), Some(("0123456789ab", None, true)));
         assert_eq!(parts("a.0123456789ab-7.csv"), Some(("0123456789ab", Some(7), false)));
+        assert_eq!(parts("a.0123456789ab-7.rejected.jsonl"), Some(("0123456789ab", Some(7), true)));
         assert_eq!(parts("a.0123456789ab.csv.gz"), Some(("0123456789ab", None, false)));
         assert_eq!(parts("a.rejected.csv"), None);
         assert_eq!(parts("a.0123456789ab-x.csv"), None);

@@ -13,10 +13,15 @@ pub fn is_taken(relative: &Path, patterns: &[glob::Pattern]) -> bool {
         require_literal_separator: true,
         require_literal_leading_dot: false,
     };
+    let name = relative.to_string_lossy().to_lowercase();
+    !is_never_taken(relative) && patterns.iter().any(|pattern| pattern.matches_with(&name, options))
+}
+
+/// Whether no pattern takes the path `relative` below `data/`: it is hidden, or under way.
+pub fn is_never_taken(relative: &Path) -> bool {
     let is_hidden = relative.iter().any(|part| part.as_encoded_bytes().starts_with(b"."));
     let name = relative.to_string_lossy().to_lowercase();
-    let is_under_way = UNDER_WAY.iter().any(|ending| name.ends_with(ending));
-    !is_hidden && !is_under_way && patterns.iter().any(|pattern| pattern.matches_with(&name, options))
+    is_hidden || UNDER_WAY.iter().any(|ending| name.ends_with(ending))
 }
 
 #[cfg(test)]

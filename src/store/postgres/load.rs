@@ -388,7 +388,7 @@ impl PostgresLoad<'_> {
         let (later, earlier) = (values_of(batch, index, self.contract), values_of(batch, first, self.contract));
         let differing = (0..later.len()).filter(|&i| later[i] != earlier[i]).collect();
         let line = batch.readings[first].position.line as i64;
-        Earlier { file_id: self.file_id, file: None, line, differing, is_loaded: false }
+        Earlier { file_id: self.file_id, file: None, line, lines: None, differing, is_loaded: false }
     }
 }
 

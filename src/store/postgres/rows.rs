@@ -23,7 +23,7 @@ pub(super) async fn find_stored(
     let columns: String = contract.sensors.iter().map(|s| format!(", r.\"{}\"", s.name)).collect();
     // LATERAL with a limit: one look into the key's index for each row, whatever the planner thinks of the table.
     let query = format!(
-        "SELECT k.n, r.file_id, r.line_number, m.source, m.state = 'loaded'{columns}
+        "SELECT k.n, r.file_id, r.line_number, m.source, m.state = 'loaded', m.rows_total + m.rows_skipped{columns}
          FROM unnest($1::bigint[], $2::int[], $3::timestamptz[]) AS k (n, device_id, ts)
          CROSS JOIN LATERAL (SELECT * FROM iot_raw_data i
                              WHERE i.device_id = k.device_id AND i.ts = k.ts LIMIT 1) r
@@ -52,14 +52,14 @@ fn earlier(row: &PgRow, values: &[Option<Vec<u8>>], contract: &Contract, own: i6
     };
     let mut differing = Vec::new();
     for (i, value) in values.iter().enumerate() {
-        let stored = row.try_get_raw(5 + i)?;
+        let stored = row.try_get_raw(6 + i)?;
         let stored = if stored.is_null() { None } else { stored.as_bytes().ok() };
         if stored != value.as_deref() && !are_zeros(contract.sensors[i].kind, stored, value.as_deref()) {
             differing.push(i);
         }
     }
     let is_loaded = row.try_get::<Option<bool>, _>(4)?.unwrap_or(false);
-    Ok(Earlier { file_id, file, line: row.try_get(2)?, differing, is_loaded })
+    Ok(Earlier { file_id, file, line: row.try_get(2)?, lines: row.try_get(5)?, differing, is_loaded })
 }
 
 /// Whether both are zero, be it with a sign: what the first version stored.

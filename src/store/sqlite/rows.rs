@@ -1,12 +1,15 @@
 //! Stored rows, found by their keys on SQLite.
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, OptionalExtension, ToSql, params};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 use sea_orm::sea_query;
 
 use crate::store::duplicate::Earlier;
 use iotpipe_core::contract::Contract;
 use iotpipe_core::reading::{Batch, Cell};
+
+/// What is known of the file of a row. Apart from the row, which may have as many columns as a result takes.
+const FILE: &str = "SELECT source, state = 'loaded', rows_total + rows_skipped FROM manifest WHERE id = ?";
 
 /// How rows of one contract are looked up.
 pub(super) struct StoredRows {
@@ -16,11 +19,8 @@ pub(super) struct StoredRows {
 impl StoredRows {
     pub(super) fn of(contract: &Contract) -> Self {
         let names: String = contract.sensors.iter().map(|s| format!(", r.\"{}\"", s.name)).collect();
-        let select = format!(
-            "SELECT r.file_id, r.line_number, m.source, m.state = 'loaded'{names} FROM iot_raw_data r
-             LEFT JOIN manifest m ON m.id = r.file_id WHERE r.device_id = ? AND r.ts = ?"
-        );
-        Self { select }
+        let from = "FROM iot_raw_data r WHERE r.device_id = ? AND r.ts = ?";
+        Self { select: format!("SELECT r.file_id, r.line_number{names} {from}") }
     }
 
     /// The stored row with the key (device, time), and how `cells` compare. A row of the file `own` is given without
@@ -34,21 +34,23 @@ impl StoredRows {
         batch: &Batch,
     ) -> rusqlite::Result<Option<Earlier>> {
         let mut select = connection.prepare_cached(&self.select)?;
-        select
-            .query_row(params![device_id, ts], |row| {
-                let file_id = row.get::<_, i64>(0)?;
-                let source: Option<String> = row.get(2)?;
-                let mut differing = Vec::new();
-                for (i, cell) in cells.iter().enumerate() {
-                    if row.get_ref(4 + i)? != value_ref(*cell, batch) {
-                        differing.push(i);
-                    }
+        let compared = |row: &Row<'_>| {
+            let mut differing = Vec::new();
+            for (i, cell) in cells.iter().enumerate() {
+                if row.get_ref(2 + i)? != value_ref(*cell, batch) {
+                    differing.push(i);
                 }
-                let file = if file_id == own { None } else { Some(source.unwrap_or_else(|| "an unknown file".into())) };
-                let is_loaded = row.get::<_, Option<bool>>(3)?.unwrap_or(false);
-                Ok(Earlier { file_id, file, line: row.get(1)?, differing, is_loaded })
-            })
-            .optional()
+            }
+            Ok((row.get(0)?, row.get(1)?, differing))
+        };
+        let Some((file_id, line, differing)) = select.query_row(params![device_id, ts], compared).optional()? else {
+            return Ok(None);
+        };
+        let of_file = |row: &Row<'_>| Ok((row.get(0)?, row.get::<_, Option<bool>>(1)?.unwrap_or(false), row.get(2)?));
+        let known = connection.prepare_cached(FILE)?.query_row([file_id], of_file).optional()?;
+        let (source, is_loaded, lines): (Option<String>, bool, Option<i64>) = known.unwrap_or_default();
+        let file = if file_id == own { None } else { Some(source.unwrap_or_else(|| "an unknown file".into())) };
+        Ok(Some(Earlier { file_id, file, line, lines, differing, is_loaded }))
     }
 }
 

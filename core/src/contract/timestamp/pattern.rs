@@ -1,0 +1,268 @@
+//! Times by a strptime pattern, read more strictly than strptime does: digits that no separator keeps apart count.
+
+use std::ops::Range;
+
+use jiff::Span;
+use jiff::civil;
+use jiff::fmt::strtime::BrokenDownTime;
+use jiff::tz::TimeZone;
+
+use super::instant::{leap_second, micros_of};
+use super::local::LocalTime;
+
+/// In a pattern: hours and minutes without a separator, of one to four digits, padded from the left; 2400 is the next
+/// day's 0000.
+const HHMM: &str = "hhmm";
+
+/// A strptime pattern and what is to be asked of texts that fit it.
+#[derive(Debug, Clone)]
+pub struct Pattern {
+    /// As the contract has it.
+    declared: String,
+    local: LocalTime,
+    readings: Vec<Reading>,
+    digits: DigitRuns,
+}
+
+/// One way to read the pattern.
+#[derive(Debug, Clone)]
+struct Reading {
+    pattern: String,
+    /// Whether it names UTC by a letter.
+    zulu: bool,
+}
+
+/// The runs of digits that a text must have, as far as they can be told from the pattern.
+#[derive(Debug, Clone, Default)]
+struct DigitRuns {
+    /// How many digits each run has; `None` where that may vary.
+    lengths: Vec<Option<usize>>,
+    /// The run that is hours and minutes padded from the left.
+    hhmm: Option<usize>,
+    /// Where the seconds stand: the run, and the place in it.
+    second: Option<(usize, usize)>,
+    /// Whether a year of four digits is asked for.
+    full_year: bool,
+}
+
+impl Pattern {
+    pub(super) fn new(declared: &str, local: LocalTime) -> Result<Pattern, String> {
+        let expanded = declared
+            .replace("%T", "%H:%M:%S")
+            .replace("%R", "%H:%M")
+            .replace("%F", "%Y-%m-%d")
+            .replace("%D", "%m/%d/%y");
+        let digits = DigitRuns::of(&expanded);
+        let readings = readings(&expanded.replace(HHMM, "%H%M"));
+        let pattern = Pattern { declared: declared.to_owned(), local, readings, digits };
+        pattern.check()?;
+        Ok(pattern)
+    }
+
+    /// Whether it can be used at all.
+    fn check(&self) -> Result<(), String> {
+        let Some(Reading { pattern, .. }) = self.readings.first() else { return Ok(()) };
+        // In the afternoon and within a second, so that an hour of twelve without AM or PM shows, and so does a fraction.
+        let sample = civil::date(2001, 2, 3).at(16, 5, 6, 500_000_000).in_tz("UTC").map_err(|e| e.to_string())?;
+        let text = BrokenDownTime::from(&sample).to_string(pattern).map_err(|e| e.to_string())?;
+        let read = BrokenDownTime::parse(pattern, &text).map_err(|e| e.to_string())?;
+        let has_second = read.second().is_some() || read.subsec_nanosecond().is_some();
+        if read.iana_time_zone().is_some() {
+            return Err("a zone's name in the row (%Q) is not supported; give the contract's `zone`".to_owned());
+        }
+        if read.timestamp().is_some() {
+            return match read.subsec_nanosecond() {
+                Some(_) => Err("%s with a fraction is not supported; the format `unix_seconds` reads it".to_owned()),
+                None => Ok(()),
+            };
+        }
+        if read.to_date().is_err() {
+            return Err("the pattern names no full date".to_owned());
+        }
+        if read.hour().is_none() && (read.minute().is_some() || has_second) {
+            return Err("the pattern names minutes or seconds but no hour".to_owned());
+        }
+        if read.hour().is_some() && read.to_time().map_err(|e| e.to_string())?.hour() != sample.hour() {
+            return Err("the pattern names an hour of twelve (%I) but not whether AM or PM (%p)".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Microseconds since 1970-01-01 UTC.
+    pub(super) fn parse(&self, text: &str) -> Result<i64, String> {
+        match self.digits.hhmm {
+            None => self.parse_padded(text, 0),
+            Some(run) => {
+                let (padded, days) = padded_hhmm(text, run)?;
+                self.parse_padded(&padded, days)
+            }
+        }
+    }
+
+    fn parse_padded(&self, text: &str, days: i64) -> Result<i64, String> {
+        let mut problem = None;
+        for reading in &self.readings {
+            match BrokenDownTime::parse(&reading.pattern, text) {
+                Ok(time) => {
+                    self.digits.check(&time, text)?;
+                    return self.instant(&time, text, days, reading.zulu);
+                }
+                Err(e) => problem = problem.or(Some(e)),
+            }
+        }
+        let why = problem.map_or_else(String::new, |e| format!(": {e}"));
+        let hint = match self.declared.contains(".%f") && !text.contains('.') {
+            true => " (%.f instead of .%f reads a fraction that may be absent)",
+            false => "",
+        };
+        Err(format!("does not fit {}{why}{hint}", self.declared))
+    }
+
+    fn instant(&self, time: &BrokenDownTime, text: &str, days: i64, zulu: bool) -> Result<i64, String> {
+        let micros = if time.timestamp().is_some() || time.offset().is_some() {
+            time.to_timestamp().map(micros_of).map_err(|e| e.to_string())?
+        } else {
+            let date = time.to_date().map_err(|e| e.to_string())?;
+            let clock = match time.hour() {
+                None => civil::Time::midnight(),
+                Some(_) => time.to_time().map_err(|e| e.to_string())?,
+            };
+            let span = Span::new().try_days(days).map_err(|e| e.to_string())?;
+            let local = date.to_datetime(clock).checked_add(span).map_err(|e| e.to_string())?;
+            match zulu {
+                true => TimeZone::UTC.to_timestamp(local).map(micros_of).map_err(|e| e.to_string())?,
+                false => self.local.micros(local)?,
+            }
+        };
+        match time.second() == Some(59) && self.digits.names_second_60(text) {
+            true => leap_second(micros, time.hour() == Some(23) && time.minute() == Some(59)),
+            false => Ok(micros),
+        }
+    }
+}
+
+/// Offsets are read as `+0100`, `+01:00`, `+01` and `Z`, whichever the pattern has.
+fn readings(pattern: &str) -> Vec<Reading> {
+    let Some(directive) = ["%:::z", "%::z", "%:z", "%z"].into_iter().find(|d| pattern.contains(d)) else {
+        return vec![Reading { pattern: pattern.to_owned(), zulu: false }];
+    };
+    let with = |by: &str, zulu| Reading { pattern: pattern.replacen(directive, by, 1), zulu };
+    vec![with("%z", false), with("%:::z", false), with("Z", true)]
+}
+
+impl DigitRuns {
+    /// Of a pattern without shorthands.
+    fn of(pattern: &str) -> DigitRuns {
+        let mut runs = DigitRuns::default();
+        let mut open: Vec<Option<usize>> = Vec::new();
+        let mut rest = pattern;
+        while let Some(c) = rest.chars().next() {
+            if rest.starts_with(HHMM) {
+                runs.close(&mut open);
+                runs.hhmm = Some(runs.lengths.len());
+                runs.lengths.push(None);
+                rest = &rest[HHMM.len()..];
+                continue;
+            }
+            rest = &rest[c.len_utf8()..];
+            if c != '%' {
+                match c.is_ascii_digit() {
+                    true => open.push(Some(1)),
+                    false => runs.close(&mut open),
+                }
+                continue;
+            }
+            let behind = rest.trim_start_matches(['-', '_', '^', '#', ':']);
+            let padded = behind.len() == rest.len();
+            let behind = behind.trim_start_matches(|c: char| c.is_ascii_digit());
+            let directive = behind.chars().next().unwrap_or('%');
+            rest = behind.get(directive.len_utf8()..).unwrap_or_default();
+            if directive == 'z' {
+                // Behind an offset the runs can't be counted.
+                break;
+            }
+            match width(directive) {
+                None => runs.close(&mut open),
+                Some(width) => {
+                    match directive {
+                        'Y' | 'G' => runs.full_year = true,
+                        'S' => {
+                            let before: Option<usize> = open.iter().copied().sum();
+                            runs.second = before.map(|before| (runs.lengths.len(), before));
+                        }
+                        _ => {}
+                    }
+                    open.push(width.filter(|_| padded));
+                }
+            }
+        }
+        runs.close(&mut open);
+        runs
+    }
+
+    /// Digits of several directives that nothing keeps apart are as many as the pattern says; those of one may vary.
+    fn close(&mut self, open: &mut Vec<Option<usize>>) {
+        match open.as_slice() {
+            [] => {}
+            [_] => self.lengths.push(None),
+            several => self.lengths.push(several.iter().copied().sum()),
+        }
+        open.clear();
+    }
+
+    fn check(&self, time: &BrokenDownTime, text: &str) -> Result<(), String> {
+        if self.full_year && time.year().is_some_and(|year| year < 1000) {
+            return Err("its year has fewer than four digits (%y reads years of two)".to_owned());
+        }
+        if self.lengths.iter().all(Option::is_none) {
+            return Ok(());
+        }
+        for (run, length) in digit_runs(text).zip(&self.lengths) {
+            if length.is_some_and(|length| run.len() != length) {
+                return Err(format!(
+                    "\"{}\" has {} digits where the pattern has {}; hours and minutes of fewer are read by hhmm",
+                    &text[run.clone()],
+                    run.len(),
+                    length.unwrap_or_default()
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn names_second_60(&self, text: &str) -> bool {
+        let Some((run, at)) = self.second else { return false };
+        digit_runs(text).nth(run).is_some_and(|run| text[run].get(at..at + 2) == Some("60"))
+    }
+}
+
+/// Digits that a directive takes at most; the inner `None` where that can't be told. The outer where it reads no digits.
+fn width(directive: char) -> Option<Option<usize>> {
+    match directive {
+        'Y' | 'G' => Some(Some(4)),
+        'j' => Some(Some(3)),
+        'C' | 'y' | 'g' | 'm' | 'd' | 'H' | 'I' | 'M' | 'S' | 'U' | 'W' | 'V' => Some(Some(2)),
+        'u' | 'w' => Some(Some(1)),
+        'e' | 'k' | 'l' | 'f' | 'N' | 's' => Some(None),
+        _ => None,
+    }
+}
+
+fn digit_runs(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let start = at + text[at..].find(|c: char| c.is_ascii_digit())?;
+        let end = text[start..].find(|c: char| !c.is_ascii_digit()).map_or(text.len(), |n| start + n);
+        at = end;
+        Some(start..end)
+    })
+}
+
+/// The text with its hours and minutes padded, and the days that they add.
+fn padded_hhmm(text: &str, run: usize) -> Result<(String, i64), String> {
+    let place = digit_runs(text).nth(run).filter(|place| place.len() <= 4);
+    let place = place.ok_or("has no hours and minutes of one to four digits (hhmm)")?;
+    let padded = format!("{:0>4}", &text[place.clone()]);
+    let (clock, days) = if padded == "2400" { ("0000", 1) } else { (padded.as_str(), 0) };
+    Ok((format!("{}{clock}{}", &text[..place.start], &text[place.end..]), days))
+}

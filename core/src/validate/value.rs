@@ -1,0 +1,153 @@
+//! One field → one value.
+
+use crate::contract::{Contract, Sensor, SensorType, Suffix, parse_float, parse_integer};
+use crate::reading::{Cell, Rule};
+
+/// The value of `sensor` in a field; text goes into `text`.
+///
+/// # Errors
+/// The rule that it breaks, and why, for people.
+#[inline]
+pub(super) fn value(
+    contract: &Contract,
+    sensor: &Sensor,
+    raw: &[u8],
+    text: &mut String,
+) -> Result<Cell, (Rule, String)> {
+    let field = raw.trim_ascii();
+    let nulls = sensor.null_values.as_ref().unwrap_or(&contract.csv.null_values);
+    if nulls.contains(field) || field.is_empty() && sensor.kind != SensorType::Text {
+        return null(sensor);
+    }
+    match sensor.kind {
+        SensorType::Float => {
+            let v = match parse_float(field, contract.csv.numbers.decimal) {
+                Some(v) => v,
+                None => dressed(contract, sensor, field, parse_float)
+                    .ok_or_else(|| (Rule::NotANumber, not_a_number(contract, "a finite number", field)))?,
+            };
+            if nulls.contains_number(v) {
+                return null(sensor);
+            }
+            // Not every database keeps the sign of a zero.
+            in_range(sensor, v).map(|()| Cell::Float(v + 0.0))
+        }
+        SensorType::Integer => {
+            let v = match parse_integer(field, contract.csv.numbers.decimal) {
+                Some(v) => v,
+                None => dressed(contract, sensor, field, parse_integer)
+                    .ok_or_else(|| (Rule::NotANumber, not_a_number(contract, "a whole number of 64 bits", field)))?,
+            };
+            if nulls.contains_number(v as f64) {
+                return null(sensor);
+            }
+            in_range(sensor, v as f64).map(|()| Cell::Integer(v))
+        }
+        SensorType::Boolean => boolean(contract, sensor, field).map(Cell::Boolean),
+        SensorType::Text => match (no_text(raw), std::str::from_utf8(raw)) {
+            (None, Ok(value)) => {
+                let start = text.len();
+                text.push_str(value);
+                Ok(Cell::Text(start as u32, value.len() as u32))
+            }
+            (message, _) => Err((Rule::NotUtf8, message.unwrap_or("not valid UTF-8").to_owned())),
+        },
+    }
+}
+
+fn null(sensor: &Sensor) -> Result<Cell, (Rule, String)> {
+    match sensor.required {
+        true => Err((Rule::Missing, "a value is required".to_owned())),
+        false => Ok(Cell::Null),
+    }
+}
+
+/// A number in the dress of people or spreadsheets, where the contract knows that dress.
+#[cold]
+fn dressed<T>(
+    contract: &Contract,
+    sensor: &Sensor,
+    field: &[u8],
+    parse: fn(&[u8], crate::contract::Decimal) -> Option<T>,
+) -> Option<T> {
+    let suffix = match (sensor.strip_unit, &sensor.unit) {
+        (false, _) => Suffix::None,
+        (true, Some(unit)) => Suffix::Unit(unit),
+        (true, None) => Suffix::Any,
+    };
+    let plain = contract.csv.numbers.plain(field, suffix)?;
+    parse(plain.as_bytes(), contract.csv.numbers.decimal)
+}
+
+/// Says too which key of the contract might read it.
+#[cold]
+fn not_a_number(contract: &Contract, what: &str, field: &[u8]) -> String {
+    let has = |byte| memchr::memchr(byte, field).is_some();
+    let digits = field.iter().any(u8::is_ascii_digit);
+    let hint = match (field, contract.csv.numbers.decimal.byte()) {
+        _ if !digits => "",
+        (_, b'.') if has(b',') && has(b'.') && contract.csv.numbers.thousands.is_none() => " (see csv.thousands)",
+        (_, b'.') if has(b',') => " (see csv.decimal and csv.thousands)",
+        (_, b',') if has(b'.') => " (see csv.decimal and csv.thousands)",
+        (field, _) if field.last().is_some_and(|b| !b.is_ascii_digit() && *b != b'.') => " (see strip_unit)",
+        _ => "",
+    };
+    format!("not {what}{hint}")
+}
+
+#[inline]
+fn in_range(sensor: &Sensor, value: f64) -> Result<(), (Rule, String)> {
+    let unit = || sensor.unit.as_deref().map(|u| format!(" {u}")).unwrap_or_default();
+    match (sensor.min, sensor.max) {
+        (Some(min), _) if value < min => Err((Rule::OutOfRange, format!("below the minimum of {min}{}", unit()))),
+        (_, Some(max)) if value > max => Err((Rule::OutOfRange, format!("above the maximum of {max}{}", unit()))),
+        _ => Ok(()),
+    }
+}
+
+#[inline]
+fn boolean(contract: &Contract, sensor: &Sensor, field: &[u8]) -> Result<bool, (Rule, String)> {
+    // As nearly everyone writes them.
+    match (field, &sensor.booleans) {
+        (b"true", None) => Ok(true),
+        (b"false", None) => Ok(false),
+        (field, own) => other_boolean(contract, own.as_ref(), field),
+    }
+}
+
+fn other_boolean(contract: &Contract, own: Option<&[Vec<String>; 2]>, field: &[u8]) -> Result<bool, (Rule, String)> {
+    let is = |word: &str| field.eq_ignore_ascii_case(word.as_bytes());
+    if let Some([own_true, own_false]) = own {
+        if own_true.iter().any(|word| is(word)) {
+            return Ok(true);
+        }
+        if own_false.iter().any(|word| is(word)) {
+            return Ok(false);
+        }
+    }
+    if ["true", "1", "t", "yes", "y", "on"].into_iter().any(is) {
+        return Ok(true);
+    }
+    if ["false", "0", "f", "no", "n", "off"].into_iter().any(is) {
+        return Ok(false);
+    }
+    match parse_float(field, contract.csv.numbers.decimal) {
+        Some(1.0) => Ok(true),
+        Some(0.0) => Ok(false),
+        _ => Err((
+            Rule::NotABoolean,
+            "not one of true/false, yes/no, on/off, t/f, y/n, 1/0 (see true_values and false_values)".to_owned(),
+        )),
+    }
+}
+
+/// Why these bytes are no text that every database keeps.
+pub(super) fn no_text(field: &[u8]) -> Option<&'static str> {
+    if memchr::memchr(0, field).is_some() {
+        Some("contains a NUL byte, which no database keeps in a text")
+    } else if std::str::from_utf8(field).is_err() {
+        Some("not valid UTF-8")
+    } else {
+        None
+    }
+}
