@@ -1,6 +1,6 @@
 //! The command line, as it is typed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
@@ -69,7 +69,7 @@ pub enum LogFormat {
 }
 
 /// What a run of steps takes.
-#[derive(Debug, Clone, Copy, Default, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct StepArgs {
     /// Exit with 3 when rows or files were rejected
     #[arg(long)]
@@ -80,6 +80,9 @@ pub struct StepArgs {
     /// Exit with 99 when there was nothing to do, which Airflow takes for "skipped"
     #[arg(long)]
     pub skip_if_empty: bool,
+    /// Write metrics there at the end, for the node exporter's textfile collector (NAME.prom)
+    #[arg(long, value_name = "PATH")]
+    pub metrics_file: Option<PathBuf>,
 }
 
 /// What a step takes that works on files of the manifest.
@@ -94,7 +97,7 @@ pub struct FileArgs {
 }
 
 /// What a step that reads files takes.
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct WorkArgs {
     /// How it ends.
     #[command(flatten)]
@@ -102,6 +105,14 @@ pub struct WorkArgs {
     /// Which files at once.
     #[command(flatten)]
     pub workers: Workers,
+}
+
+/// Where a running `loop` can be asked how it does.
+#[derive(Debug, Clone, Args)]
+pub struct HttpArgs {
+    /// Address of /metrics, /healthz and /readyz: 127.0.0.1:9464 [default: none]
+    #[arg(long, env = "IOTPIPE_HTTP", value_name = "ADDRESS")]
+    pub http: Option<String>,
 }
 
 /// How many files are in hand at once.
@@ -144,6 +155,7 @@ impl Command {
             Command::Run(_) => "run",
             Command::Loop { .. } => "loop",
             Command::Status => "status",
+            Command::Health(_) => "health",
             Command::Verify { .. } => "verify",
             Command::Replay { .. } => "replay",
             Command::Unload { .. } => "unload",
@@ -153,6 +165,17 @@ impl Command {
             Command::Adopt => "adopt",
             Command::Generate(_) => "generate",
         }
+    }
+
+    /// Where its metrics are to be written.
+    pub fn metrics_file(&self) -> Option<&Path> {
+        let args = match self {
+            Command::Scan(args) => args,
+            Command::Validate(args) | Command::Aggregate(args) | Command::Load(args) => &args.work.step,
+            Command::Run(args) => &args.step,
+            _ => return None,
+        };
+        args.metrics_file.as_deref()
     }
 
     /// Whether somebody waits for its result, so that a stop is no success. What a step left is done by the next one.
@@ -173,6 +196,7 @@ impl Command {
             Command::Init { .. }
             | Command::Migrate
             | Command::Generate(_)
+            | Command::Health(_)
             | Command::Adopt
             | Command::Reaggregate { .. } => false,
             Command::Status | Command::Verify { .. } | Command::Unload { .. } => false,
@@ -221,9 +245,14 @@ pub enum Command {
         /// Which files at once.
         #[command(flatten)]
         workers: Workers,
+        /// Who may ask.
+        #[command(flatten)]
+        http: HttpArgs,
     },
     /// Show files by state, rows, last errors, and devices gone quiet
     Status,
+    /// Ask the running loop whether it is alive (--http), or whether database and folders can be used: exit code 0 or 1
+    Health(HttpArgs),
     /// Prove from the archived files and the database that every line is accounted for
     Verify {
         /// Loaded files, by their path below data/ [default: all]

@@ -13,6 +13,8 @@ pub mod failpoint;
 pub mod generate;
 pub mod ingest;
 pub mod manifest;
+pub mod observability;
+pub mod progress;
 pub mod sink;
 pub mod source;
 pub mod store;

@@ -19,8 +19,12 @@ use source::{Source, files_ending_in, has, lines, names_behind, words};
 /// What each room may name; every arrow points down this table. `main` and `lib` are free, and any room of the program
 /// may name the core.
 const ARROWS: &[(&str, &str)] = &[
-    ("command", "ingest telemetry terminal cli generate config manifest source error store failpoint"),
-    ("ingest", "terminal config manifest sink source error store failpoint"),
+    (
+        "command",
+        "ingest observability progress telemetry terminal cli generate config manifest source error store failpoint",
+    ),
+    ("ingest", "observability progress terminal config manifest sink source error store failpoint"),
+    ("observability", "progress manifest error store"),
     ("telemetry", "cli"),
     ("terminal", "cli"),
     ("cli", "generate"),
@@ -28,10 +32,11 @@ const ARROWS: &[(&str, &str)] = &[
     ("config", ""),
     ("manifest", "source store"),
     ("sink", "source error store failpoint"),
-    ("source", "error failpoint"),
+    ("source", "progress error failpoint"),
     ("error", "store"),
     ("store", ""),
     ("failpoint", ""),
+    ("progress", ""),
     ("core/validate", "core/contract core/parse core/offences core/printable core/reading core/devices"),
     ("core/aggregate", "core/contract core/reading"),
     ("core/offences", "core/reading"),

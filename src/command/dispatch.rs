@@ -1,6 +1,7 @@
 //! From what was typed to the command that does it.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -9,8 +10,8 @@ use std::time::Instant;
 use super::exit::{Exit, conclude};
 use super::signals::{Ending, STOP, Signals};
 use super::{
-    adopt, aggregate, generate, init, load, loaded, migrate, reaggregate, release, replay, retry, run, scan, status,
-    unload, validate, verify, watch,
+    adopt, aggregate, generate, health, init, load, loaded, migrate, reaggregate, release, replay, retry, run, scan,
+    status, unload, validate, verify, watch,
 };
 use crate::cli::{Cli, Command, Global};
 use crate::config::{Config, ConfigError};
@@ -18,6 +19,8 @@ use crate::error::Error;
 use crate::ingest::pass::BatchMemory;
 use crate::ingest::{Context, Folders, expect_writable, identify, tell_apart};
 use crate::manifest::{self, State, Worker};
+use crate::observability::{HttpServer, Monitor, Refused, write_metrics_file};
+use crate::progress;
 use crate::source::{Arrivals, ignore_lease_breaks};
 use crate::store::{Store, StoreError, WindowPin};
 use crate::telemetry;
@@ -55,6 +58,7 @@ fn exit_of(error: &anyhow::Error) -> Exit {
         || matches!(error.downcast_ref::<StoreError>(), Some(StoreError::Url | StoreError::Schema(_)))
         || matches!(error.downcast_ref::<Error>(), Some(Error::Store(StoreError::Url | StoreError::Schema(_))))
         || error.downcast_ref::<Folders>().is_some()
+        || error.downcast_ref::<Refused>().is_some()
         || error.downcast_ref::<loaded::NotLoaded>().is_some()
         || error.downcast_ref::<init::Exists>().is_some();
     if never { Exit::Never } else { Exit::TryAgain }
@@ -66,6 +70,17 @@ fn run_command(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
         return init::run(global.config.as_deref().unwrap_or(Path::new(DEFAULT_CONFIG)), force, printer);
     }
     let config = resolve(&global)?;
+    let config = match &command {
+        Command::Loop { http, .. } | Command::Health(http) => config.answering_at(http.http.as_deref())?,
+        _ => config,
+    };
+    if let Command::Health(_) = command {
+        return health::run(&config, printer);
+    }
+    let monitor = match (&command, config.http) {
+        (Command::Loop { .. }, Some(address)) => Some(answer_at(address)?),
+        _ => None,
+    };
     let signals = Signals::catch(Ending { printer, step: command.name(), code: i32::from(command.is_asked_for()) })?;
     if let Command::Generate(args) = &command {
         return generate::run(args, &config, &signals, printer);
@@ -125,17 +140,50 @@ fn run_command(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
         replayed: AtomicI64::new(0),
         reported,
     };
-    let ended = carry_out(&context, command, &signals, started);
+    if let Some(monitor) = &monitor {
+        monitor.observe(&context.config.database_url, &context.origin, context.worker.id)?;
+    }
+    let metrics_file = command.metrics_file().map(Path::to_owned);
+    let tell = |exit: Exit| write_metrics(&context, metrics_file.as_deref(), exit);
+    let ended = carry_out(&context, command, &signals, started, monitor.as_deref(), &tell);
+    if ended.is_err() {
+        tell(Exit::TryAgain);
+    }
     context.worker.leave(store);
     ended
 }
 
-fn carry_out(context: &Context<'_>, command: Command, signals: &Signals, started: Instant) -> anyhow::Result<Exit> {
+/// Answers at `address` from now on, with what the monitor that is given knows.
+fn answer_at(address: SocketAddr) -> anyhow::Result<Arc<Monitor>> {
+    progress::made();
+    let (server, monitor) = (HttpServer::listen(address)?, Arc::new(Monitor::default()));
+    server.serve(Arc::clone(&monitor))?;
+    Ok(monitor)
+}
+
+/// Metrics that can't be written cost a line on stderr: what was done is done, and they grow old.
+fn write_metrics(context: &Context<'_>, path: Option<&Path>, exit: Exit) {
+    let succeeded = matches!(exit, Exit::Done | Exit::Imperfect | Exit::Skipped);
+    if let Some(path) = path
+        && let Err(e) = write_metrics_file(path, context.store, &context.origin, context.worker.id, succeeded)
+    {
+        context.printer.error(&format!("metrics can't be written at {}: {e}", path.display()));
+    }
+}
+
+fn carry_out(
+    context: &Context<'_>,
+    command: Command,
+    signals: &Signals,
+    started: Instant,
+    monitor: Option<&Monitor>,
+    tell: &dyn Fn(Exit),
+) -> anyhow::Result<Exit> {
     let (args, mut summary) = match command {
         Command::Verify { files } => return verify::run(context, &files),
         Command::Replay { file } => return replay::run(context, &file),
         Command::Unload { file, again, only } => return unload::run(context, &file, again, only),
-        Command::Loop { interval, .. } => return watch::run(context, interval, signals),
+        Command::Loop { interval, .. } => return watch::run(context, interval, signals, monitor),
         Command::Scan(args) => (args, scan::run(context)?),
         Command::Validate(args) => (args.work.step, validate::run(context, &args.files)?),
         Command::Aggregate(args) => (args.work.step, aggregate::run(context, &args.files)?),
@@ -146,6 +194,7 @@ fn carry_out(context: &Context<'_>, command: Command, signals: &Signals, started
         Command::Init { .. }
         | Command::Adopt
         | Command::Status
+        | Command::Health(_)
         | Command::Migrate
         | Command::Reaggregate { .. }
         | Command::Generate(_) => return Ok(Exit::Done),
@@ -168,7 +217,7 @@ fn carry_out(context: &Context<'_>, command: Command, signals: &Signals, started
             manifest::holders(context.store, Some(&context.origin), Some(context.worker.id)).map_err(Error::from)?;
         holders.iter().for_each(|holder| context.printer.say(&holder.to_string()));
     }
-    Ok(conclude(summary, started, args, context.stop.load(Ordering::Relaxed), context.printer))
+    Ok(conclude(summary, started, &args, context.stop.load(Ordering::Relaxed), context.printer, tell))
 }
 
 const DEFAULT_CONFIG: &str = "iotpipe.toml";

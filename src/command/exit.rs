@@ -41,13 +41,14 @@ impl Exit {
 }
 
 /// Prints what a step did, and says how it ended for who asked with `args`. After a stop nobody knows whether there was
-/// anything to do.
+/// anything to do. `tell` hears of the end before the result is printed.
 pub(super) fn conclude(
     mut summary: Summary,
     started: Instant,
-    args: StepArgs,
+    args: &StepArgs,
     stopped: bool,
     printer: Printer,
+    tell: &dyn Fn(Exit),
 ) -> Exit {
     summary.took(started.elapsed());
     printer.say(&summary.to_string());
@@ -62,6 +63,8 @@ pub(super) fn conclude(
         }
         _ => Exit::Done,
     };
+    // Nothing may follow the result, on stderr neither: some orchestrators make one stream of both.
+    tell(exit);
     printer.result(&summary);
     exit
 }

@@ -5,6 +5,7 @@ mod aggregate;
 mod dispatch;
 mod exit;
 mod generate;
+mod health;
 mod init;
 mod load;
 mod loaded;

@@ -11,21 +11,31 @@ use super::exit::Exit;
 use super::run;
 use super::signals::{STOP, Signals};
 use crate::ingest::Context;
+use crate::observability::{self, Monitor, ServiceManager};
+use crate::progress;
 use crate::source::is_private;
 use crate::terminal::Summary;
 
 /// Rounds with failures are followed by a wait that doubles up to this.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-pub fn run(context: &Context<'_>, interval: Duration, signals: &Signals) -> anyhow::Result<Exit> {
+pub fn run(
+    context: &Context<'_>,
+    interval: Duration,
+    signals: &Signals,
+    monitor: Option<&Monitor>,
+) -> anyhow::Result<Exit> {
     let (wake, woken) = channel();
     signals.begin_work(Some(wake.clone()));
     let _watcher = watch_for_arrivals(context, wake);
     let place = context.config.paths.data.display();
     context.printer.say(&format!("loop: watching {place}, at least every {}", humantime::format_duration(interval)));
+    monitor.inspect(|monitor| monitor.watches(true));
+    ServiceManager.ready(&format!("watching {place}"));
     let (mut total, mut failures, started) = (Summary::of("loop"), 0u32, Instant::now());
     while !STOP.load(Ordering::Relaxed) {
         let round = Instant::now();
+        progress::made();
         let wait = match run::round(context) {
             Ok((mut summary, next_look)) => {
                 failures = 0;
@@ -33,17 +43,28 @@ pub fn run(context: &Context<'_>, interval: Duration, signals: &Signals) -> anyh
                 if summary.is_eventful() {
                     context.printer.say(&summary.to_string());
                 }
+                if !summary.retry {
+                    monitor.inspect(|monitor| monitor.succeeded());
+                }
                 total.add(&summary);
+                if summary.is_eventful() {
+                    ServiceManager.status(&format!("watching {place}; so far {total}"));
+                }
                 next_look.map_or(interval, |next| next.min(interval))
             }
             Err(error) => {
                 failures += 1;
                 tracing::error!("{error}");
+                observability::database_failed(&error);
+                ServiceManager.status(&error.to_string());
                 backoff(interval, failures)
             }
         };
+        progress::waits(wait);
         wait_for(&woken, wait);
     }
+    monitor.inspect(|monitor| monitor.watches(false));
+    ServiceManager.stopping();
     total.took(started.elapsed());
     context.printer.say(&format!("{total}; stopped on request"));
     context.printer.result(&total);

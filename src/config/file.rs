@@ -13,6 +13,7 @@ pub(super) struct ConfigFile {
     pub csv: CsvTable,
     pub contract: ContractTable,
     pub aggregate: AggregateTable,
+    pub monitoring: MonitoringFile,
 }
 
 #[derive(Debug, Deserialize)]
@@ -47,6 +48,13 @@ impl Default for SourceFile {
     fn default() -> Self {
         Self { pattern: None, format: None, settle: "2s".into(), trust_close: false, empty_after: "1h".into() }
     }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct MonitoringFile {
+    pub http: String,
 }
 
 /// What all files are written in, whatever their names.

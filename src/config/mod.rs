@@ -4,6 +4,7 @@ mod file;
 #[cfg(test)]
 mod tests;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -37,6 +38,8 @@ pub struct Config {
     pub database_url: String,
     /// Whether any command brings a PostgreSQL schema up to date.
     pub auto_migrate: bool,
+    /// Where `loop` answers with metrics and health; nowhere, where there is none.
+    pub http: Option<SocketAddr>,
     /// The shape of a reading.
     pub contract: Contract,
 }
@@ -80,6 +83,18 @@ impl Config {
             Some(folder) => config.below(folder, database_url.is_none()),
             None => config,
         })
+    }
+
+    /// With `written` (a flag, or the environment) in the place of the file's `monitoring.http`; empty: nowhere.
+    ///
+    /// # Errors
+    /// When it is no address.
+    pub fn answering_at(mut self, written: Option<&str>) -> Result<Config, ConfigError> {
+        if let Some(written) = written {
+            let place = "command line or IOTPIPE_HTTP".to_owned();
+            self.http = address("http", written).map_err(|message| ConfigError { place, message })?;
+        }
+        Ok(self)
     }
 
     /// With relative paths below `folder`; that of the database, too, where the file or a default says it.
@@ -134,8 +149,19 @@ impl Config {
                 quarantine: folder("paths.quarantine", file.paths.quarantine)?,
                 logs: folder("paths.logs", file.paths.logs)?,
             },
+            http: address("monitoring.http", &file.monitoring.http)?,
             contract: Contract::resolve(&declaration).map_err(|e| e.to_string())?,
         })
+    }
+}
+
+/// An address with its port; none where the text is empty.
+fn address(key: &str, text: &str) -> Result<Option<SocketAddr>, String> {
+    match text.is_empty() {
+        true => Ok(None),
+        false => {
+            text.parse().map(Some).map_err(|_| format!("{key} = {text:?}: write it as 127.0.0.1:9464 or [::1]:9464"))
+        }
     }
 }
 

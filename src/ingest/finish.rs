@@ -7,6 +7,7 @@ use super::target::closed_as;
 use crate::error::{Error, Fault, Policy};
 use crate::failpoint;
 use crate::manifest::{self, Aside, Entry, Original, State};
+use crate::observability;
 use crate::sink::write_file_reason;
 use crate::source::{Stamp, sha256_of};
 use crate::store::StoreError;
@@ -74,6 +75,7 @@ fn finish_failure(
 ) -> Result<Option<Entry>, Error> {
     let (why, policy) = (printable(&error.to_string()), error.policy());
     tracing::debug!(file = entry.source, ?policy, "{why}");
+    observability::database_failed(&error);
     match (policy, error) {
         (Policy::Refuse, Error::Refused(refusal)) => {
             let refused = refuse(context, entry, &refusal, &why)?;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use super::context::Context;
 use super::hold::{HeldFile, take};
@@ -11,6 +12,7 @@ use super::target::archive_name;
 use crate::error::Error;
 use crate::failpoint;
 use crate::manifest::{self, Entry, Original, Place, Progress, State, ToldBy, Whereabouts};
+use crate::observability;
 use crate::sink::{AggregateSink, QuarantineSink, RawSink, Sink};
 use crate::store::{LoadTransaction, Totals, keep_columns_statement, keep_statement, rejection_statements};
 use iotpipe_core::contract::{Contract, DeviceRule};
@@ -246,7 +248,9 @@ pub(super) fn pass_over(
         memory: &context.batch_memory,
         stop: context.stop,
     };
+    let began = Instant::now();
     let passed = run_pass(input, contract, sinks);
+    observability::passed(began.elapsed());
     bar.finish_and_clear();
     passed
 }

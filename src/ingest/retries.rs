@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use crate::error::{Error, Policy};
+use crate::observability;
+use crate::progress;
 
 /// How often a transaction that another one was in the way of is tried again at once.
 const ROUNDS: u32 = 12;
@@ -19,9 +21,13 @@ pub fn with_retries<T>(mut work: impl FnMut() -> Result<T, Error>) -> Result<T, 
     let mut wait = FIRST_WAIT;
     for _ in 1..ROUNDS {
         match work() {
-            Err(error) if error.policy() == Policy::RetryNow => tracing::debug!("once more: {error}"),
+            Err(error) if error.policy() == Policy::RetryNow => {
+                tracing::debug!("once more: {error}");
+                observability::database_failed(&error);
+            }
             other => return other,
         }
+        progress::made();
         std::thread::sleep(wait.mul_f64(rand::random()));
         wait = (wait * 2).min(LONGEST_WAIT);
     }

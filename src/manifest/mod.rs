@@ -5,6 +5,7 @@ mod claim;
 mod duplicate_content;
 mod entity;
 mod entries;
+mod figures;
 mod ledger;
 mod origin;
 mod overview;
@@ -21,6 +22,7 @@ pub use entries::{
     Descent, Registration, archived_since, descent_of, enter_held, entry, held, in_inbox, in_state, is_name_taken,
     loaded_files, of_name, open_files, open_names, register, seen_gone,
 };
+pub use figures::{Claims, Figures, figures};
 pub use ledger::{
     Aside, Progress, Whereabouts, arrived, attempt_failed, changed, changed_and_held, expired, handed_back, lost,
     move_failed, rechecked_statement, release, release_all, rename_target, retry, set_aside, vanished,

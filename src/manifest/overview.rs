@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
     Statement,
 };
 use serde::Serialize;
@@ -12,7 +12,7 @@ use super::entity::{Column, Entity, Model as Entry};
 use super::state::State;
 use super::worker::of_origin;
 use crate::store::entity::device;
-use crate::store::{Store, StoreError};
+use crate::store::{Dialect, Session, Store, StoreError};
 
 /// Rows of all files, by where they went.
 #[derive(Debug, Default, Serialize, FromQueryResult)]
@@ -116,13 +116,7 @@ struct LastSeen {
 /// # Errors
 /// When the database can't be asked.
 pub fn quiet_devices(store: &Store, lag: TimeDelta, limit: u64) -> Result<Vec<QuietDevice>, StoreError> {
-    let last = "coalesce((SELECT max(r.ts) FROM iot_raw_data r WHERE r.device_id = device.id),
-                         (SELECT max((SELECT max(v.ts) FROM iot_raw_values v
-                                      WHERE v.device_id = device.id AND v.sensor_id = n.id)) FROM sensor n))";
-    let last_seen = match store.is_embedded() {
-        false => format!("CAST(extract(epoch FROM {last}) * 1000000 AS bigint)"),
-        true => last.to_owned(),
-    };
+    let last_seen = last_seen(store.dialect());
     let mut seen: Vec<LastSeen> = store.read(async |session| {
         device::Entity::find()
             .select_only()
@@ -144,6 +138,35 @@ pub fn quiet_devices(store: &Store, lag: TimeDelta, limit: u64) -> Result<Vec<Qu
             last_seen: DateTime::from_timestamp_micros(micros).unwrap_or_default(),
         })
         .collect())
+}
+
+/// Microseconds since 1970 of a device's latest reading: one look into the key's index.
+fn last_seen(dialect: Dialect) -> String {
+    // The latest of each sensor is at the end of the key of the long layout.
+    let last = "coalesce((SELECT max(r.ts) FROM iot_raw_data r WHERE r.device_id = device.id),
+                         (SELECT max((SELECT max(v.ts) FROM iot_raw_values v
+                                      WHERE v.device_id = device.id AND v.sensor_id = n.id)) FROM sensor n))";
+    match dialect {
+        Dialect::Postgres => format!("CAST(extract(epoch FROM {last}) * 1000000 AS bigint)"),
+        Dialect::Sqlite => last.to_owned(),
+    }
+}
+
+/// The `most` devices that have been quiet longest, with the seconds since their latest reading.
+pub(super) async fn seconds_by_device(
+    session: &Session,
+    dialect: Dialect,
+    at: DateTime<Utc>,
+    most: u64,
+) -> Result<Vec<(String, f64)>, DbErr> {
+    let last_seen = last_seen(dialect);
+    let sql = format!(
+        "SELECT name, seen FROM (SELECT name, {last_seen} AS seen FROM device) AS devices
+         WHERE seen IS NOT NULL ORDER BY seen, name LIMIT {most}"
+    );
+    let quiet_for = |micros: i64| (at.timestamp_micros().saturating_sub(micros).max(0) as f64) / 1e6;
+    let rows = session.rows(sql).await?;
+    rows.iter().map(|row| Ok((row.try_get_by_index(0)?, quiet_for(row.try_get_by_index(1)?)))).collect()
 }
 
 /// Number of files of `origin` by state.

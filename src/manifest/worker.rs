@@ -194,7 +194,7 @@ pub(super) fn is_free(dialect: Dialect) -> String {
 }
 
 /// The condition that the lease of a worker `w` holds.
-fn lives(dialect: Dialect) -> String {
+pub(super) fn lives(dialect: Dialect) -> String {
     format!("w.lease_until > {} AND w.lease_until < {}", dialect.now(), dialect.after(LONGEST_LEASE))
 }
 

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::open::open_file;
 use super::stamp::Stamp;
+use crate::progress;
 
 /// A content as it was at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +73,7 @@ pub fn copy_hashed(from: &mut impl Read, to: &mut impl Write, bytes: u64) -> io:
     while left > 0 {
         let most = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
         let n = from.read(&mut buffer[..most])?;
+        progress::made();
         if n == 0 {
             break;
         }

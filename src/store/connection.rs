@@ -67,6 +67,20 @@ impl Store {
         Ok(Store { runtime, db, backend, place, reserved_ids: ReservedIds::default() })
     }
 
+    /// Whether the database at `url` is there and answers. An embedded one is not created.
+    ///
+    /// # Errors
+    /// As [`Store::open`], and [`StoreError::Unreachable`] where an embedded one's file is missing.
+    pub fn probe(url: &str) -> Result<(), StoreError> {
+        if let Ok(file) = sqlite::parse(url)
+            && !file.path.exists()
+        {
+            let (place, reason) = (file.path.display().to_string(), "there is no such file yet".to_owned());
+            return Err(StoreError::Unreachable { place, reason });
+        }
+        Store::open(url, 0)?.read(async |session| session.rows("SELECT 1").await.map(drop))
+    }
+
     /// Whether the database is embedded (SQLite).
     pub fn is_embedded(&self) -> bool {
         matches!(self.backend, Backend::Sqlite(_))

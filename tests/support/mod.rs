@@ -2,6 +2,7 @@
 
 pub mod assertions;
 mod csv;
+mod http;
 mod installed;
 mod memory;
 mod mounted;
@@ -22,6 +23,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 pub use csv::{HEADER, gzip, row, telemetry, zstd};
+pub use http::{free_address, get};
 pub use installed::installed;
 pub use mounted::MountedDisk;
 pub use proxy::Proxy;

@@ -19,6 +19,7 @@ use super::batch_memory::{BatchMemory, Share};
 use super::read_ahead::{HashingReader, PassedBytes, ReadAhead};
 use super::rejection_limit::{RejectionLimit, explain, refuse_when_too_many, remark_on_rows};
 use crate::error::Error;
+use crate::progress;
 use crate::sink::Sink;
 use crate::source::decompressed;
 
@@ -186,6 +187,7 @@ impl<'a, 's> Dispatch<'a, 's> {
         }
         self.passed.tally.count(&batch);
         self.passed.offences.add(&batch);
+        progress::made();
         self.share.learn(&batch, self.passed.devices.len());
         self.share.give_back(batch);
         Ok(())
