@@ -154,7 +154,7 @@ fn last_seen(dialect: Dialect) -> String {
 
 /// The `most` devices that have been quiet longest, with the seconds since their latest reading.
 pub(super) async fn seconds_by_device(
-    session: &Session,
+    session: &Session<'_>,
     dialect: Dialect,
     at: DateTime<Utc>,
     most: u64,
