@@ -106,6 +106,9 @@ pub fn json_lines(data: &[u8]) {
         block = next;
     }
     assert!(behind(rest, b"", &contract.csv, ends, is_first, &mut skipped).is_empty(), "bytes in no row: {rest:?}");
+    // Blanks behind the last line end are a line, too.
+    let tail = file.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+    skipped += u64::from(!tail.is_empty() && tail.trim_ascii().is_empty());
     if !file.contains(&b'\r') {
         assert_eq!(counted, skipped, "lines that are no rows");
     }

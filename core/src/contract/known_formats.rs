@@ -2,8 +2,8 @@
 
 use jiff::tz::TimeZone;
 
-use super::super::number::{Decimal, parse_float};
-use super::{Ambiguous, TimestampFormat};
+use super::number::{Decimal, parse_float};
+use super::timestamp::{Ambiguous, TimestampFormat};
 
 /// Patterns of which most files have one; of those that read the same text the likelier comes first.
 const PATTERNS: [&str; 37] = [
