@@ -101,7 +101,11 @@ async fn by_state(
     Ok(figures)
 }
 
-async fn rejections(session: &Session<'_>, dialect: Dialect, origin: Option<&str>) -> Result<Vec<(String, u64)>, DbErr> {
+async fn rejections(
+    session: &Session<'_>,
+    dialect: Dialect,
+    origin: Option<&str>,
+) -> Result<Vec<(String, u64)>, DbErr> {
     let sql = format!(
         "SELECT r.rule, CAST(sum(r.count) AS bigint) FROM file_rejections r JOIN manifest m ON m.id = r.file_id
          WHERE m.state = 'loaded' AND {} GROUP BY r.rule ORDER BY r.rule",
