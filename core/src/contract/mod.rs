@@ -18,4 +18,5 @@ pub use model::{
 pub use null_values::NullValues;
 pub use number::{Decimal, NumberStyle, Suffix, parse_float, parse_integer};
 pub use resolve::InvalidContract;
-pub use timestamp::{Ambiguous, TimestampFormat, TimestampParser, formats_that_read};
+pub use timestamp::suggest::formats_that_read;
+pub use timestamp::{Ambiguous, TimestampFormat, TimestampParser};

@@ -5,7 +5,7 @@ mod excel;
 mod instant;
 mod local;
 mod pattern;
-mod suggest;
+pub(super) mod suggest;
 #[cfg(test)]
 mod tests;
 mod unix;
@@ -17,7 +17,6 @@ use instant::{is_second_59, leap_second, micros_of};
 pub use local::Ambiguous;
 use local::LocalTime;
 use pattern::Pattern;
-pub use suggest::formats_that_read;
 
 /// How a timestamp is written.
 #[derive(Debug, Clone)]
