@@ -53,6 +53,8 @@ impl Store {
         let most = workers as u32 + 2;
         let (db, backend, place) = if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             let (options, place) = postgres::parse(url)?;
+            // A connection that is kept is given back to its pool within the runtime, also where this ends early.
+            let _runtime = runtime.enter();
             let server = Server { session_name: postgres::session_name(), last_used: LastUsed::default() };
             let options = options.application_name(&server.session_name);
             let pool = runtime.block_on(postgres::connect(options, &place, most))?;
