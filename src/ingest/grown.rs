@@ -74,7 +74,9 @@ pub fn grown_archive(context: &Context<'_>, source: &str) -> Result<Option<Entry
 pub fn give_back_grown(context: &Context<'_>, entry: &Entry) -> Result<(), Error> {
     let paths = &context.config.paths;
     let archive = paths.processed.join(entry.place_name.as_deref().unwrap_or(&entry.source));
-    let unfinished = archive.with_file_name(unfinished_name(entry.id, entry.claim_no, "prefix"));
+    // Another process may be asked for the same at the same time: neither writes into what the other one puts in place.
+    let prefix = format!("prefix-{}", context.worker.id);
+    let unfinished = archive.with_file_name(unfinished_name(entry.id, entry.claim_no, &prefix));
     let loaded = (entry.stamp(), entry.sha256.as_deref().unwrap_or_default());
     split_grown(&archive, &paths.data.join(&entry.source), loaded, &unfinished)
 }

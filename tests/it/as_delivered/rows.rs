@@ -12,6 +12,7 @@ on_both_databases!(
     a_new_column,
     files_that_nobody_takes,
     a_writer_that_goes_on_in_the_archive,
+    what_was_appended_is_taken_up_by_two_at_once,
 );
 
 const FILE: &str = "ts,device,temp,humidity\n1714521600,w,18.5,44\n1714522200,w,18.75,45\n";
@@ -215,4 +216,26 @@ fn a_writer_that_goes_on_in_the_archive(db: Db) {
     std::fs::write(world.path("processed/other.csv"), &changed).unwrap();
     world.iotpipe(&["retry", "other.csv"]).expect_code(2).expect_stderr(&["no longer begins with", "another name"]);
     assert_eq!((world.read("processed/other.csv"), world.files("data").len()), (changed.into_bytes(), 0));
+}
+
+/// Whoever comes second finds the name taken, and harms nothing of the first.
+fn what_was_appended_is_taken_up_by_two_at_once(db: Db) {
+    let world = World::new(db);
+    world.config(PLAIN);
+    let names: Vec<String> = (0..5).map(|n| format!("{n}.csv")).collect();
+    let file = |name: &str| FILE.replace("w,", &format!("w{name},"));
+    names.iter().for_each(|name| world.file(name, file(name)));
+    world.ok(&["run"]);
+    for name in &names {
+        let longer = file(name) + &format!("1714522800,w{name},19,46\n");
+        std::fs::write(world.path(format!("processed/{name}")), &longer).unwrap();
+        let both = [world.start(&["retry", name]), world.start(&["retry", name])];
+        let codes = both.map(|mut retry| retry.child.wait().unwrap().code());
+        assert!(codes.contains(&Some(0)), "{codes:?}");
+        assert_eq!(world.read(format!("processed/{name}")), file(name).into_bytes());
+        assert_eq!(world.read(format!("data/{name}")), longer.into_bytes());
+    }
+    world.ok(&["run"]);
+    assert_eq!((world.stored(), world.files("data").len()), (15, 0));
+    world.ok(&["verify"]);
 }
