@@ -35,4 +35,4 @@ pub use relations::{children_of, each_entry, of_content};
 pub use state::{Place, State};
 pub use transition::drawn;
 pub use unloading::{SetAside, set_aside_because_of, to_recheck, unloading};
-pub use worker::{Holder, Worker, holders};
+pub use worker::{Holder, Worker, holders, living_workers};
