@@ -35,7 +35,7 @@ pub(crate) use duplicate::set_aside;
 pub use error::StoreError;
 pub(crate) use rejections::rejection_statements;
 pub use session::Session;
-pub use snapshot::{FileRows, Snapshot, StoredAggregate};
+pub use snapshot::{FileRows, Share, Snapshot, StoredAggregate};
 pub use transaction::{LoadTransaction, Totals};
 pub use unload::{TakenOut, Unloading};
 pub use unnamed_columns::UnnamedColumn;
