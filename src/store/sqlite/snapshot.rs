@@ -29,7 +29,10 @@ impl SqliteSnapshot {
         let place = path.display().to_string();
         let opened = connection::begin_snapshot(path).and_then(|connection| {
             let mut ids = DeviceIds::default();
-            let add = |row: &Row<'_>| Ok(ids.add(row.get_ref(0)?.as_str()?, row.get(1)?));
+            let add = |row: &Row<'_>| {
+                ids.add(row.get_ref(0)?.as_str()?, row.get(1)?);
+                Ok(())
+            };
             all(&connection, "SELECT name, id FROM device", None, add)?;
             let sensors = ids_of_sensors(&connection)?;
             Ok((connection, ids, sensors))
