@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::context::Context;
-use super::finish::finish;
+use super::finish::{finish, how};
 use super::group;
 use super::hold::{settle_places, whereabouts};
 use super::recheck::recheck_files;
@@ -78,6 +78,7 @@ pub fn bring_claimed_to(
         return Ok(false);
     }
     failpoint::reach("claimed");
+    context.observer.began(&files, target);
     match with_retries(|| group::bring_together(context, &files, target)) {
         Ok(outcomes) => finish_or_release(context, outcomes, target, summary)?,
         // One of them may be at fault, and nobody knows which: each is tried by itself.
@@ -95,6 +96,8 @@ pub fn bring_claimed_to(
         }
         Err(error) => {
             release(context, &files);
+            let why = error.to_string();
+            files.iter().for_each(|file| context.observer.ended(file, target, &how(&error, &why)));
             return Err(error);
         }
     }
