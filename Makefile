@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test model lint build sample poison chaos tamper soak fuzz bench bench-against bench-core
+.PHONY: help run test test-production model lint build package sample poison chaos tamper soak fuzz bench bench-against bench-core
 
 # Each recipe reaches cargo through this: it installs what is missing, puts cargo on the path, then runs its arguments.
 TOOLCHAIN := scripts/toolchain.sh
@@ -11,13 +11,16 @@ TOOLCHAIN := scripts/toolchain.sh
 SAMPLE ?= --devices 3 --rows 5000 --files 2 --error-rate 0.02 --seed 42
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: build ## build, then take data/ through the pipeline on SQLite (with a small sample the first time)
 	@SAMPLE='$(SAMPLE)' scripts/demo.sh
 
 test: ## run every test, PostgreSQL included
 	@$(TOOLCHAIN) cargo test --workspace --locked --features failpoints
+
+test-production: ## containers, Kubernetes, Airflow, monitoring, the package: each run for real (PRODUCTION_ONLY=container,airflow)
+	@python3 tests/production/run.py
 
 model: ## search every order of crashes, lapsed leases and deliveries, at length (minutes, up to 10 GB of memory)
 	@$(TOOLCHAIN) cargo test --release --locked --test model -- --include-ignored --nocapture --test-threads 1
@@ -55,6 +58,9 @@ lint: ## formatting, clippy, documentation, and the house rules of tests/tidy.rs
 
 build: ## build target/release/iotpipe
 	@$(TOOLCHAIN) cargo build --release --locked
+
+package: ## target/package: the static binary and the .deb with the systemd units
+	@scripts/package.sh
 
 sample: build ## write sample files with known defects into data/ (SAMPLE="--devices … --rows …")
 	@$${CARGO_TARGET_DIR:-target}/release/iotpipe generate $(SAMPLE)

@@ -58,19 +58,19 @@ class Bench:
             os.rename(f"{folder}.part", folder)
         return folder
 
-    def world(self, source):
-        """An empty folder whose data/ holds links to the files of `source`."""
+    def world(self, source, contract=""):
+        """An empty folder whose data/ holds links to the files of `source`, and whose configuration ends with `contract`."""
         folder = WORK / "world"
         subprocess.run(["rm", "-rf", folder], check=True)
         (folder / "data").mkdir(parents=True)
         for file in source.iterdir():
             os.link(file, folder / "data" / file.name)
-        (folder / "iotpipe.toml").write_text('[source]\nsettle = "0s"\n')
+        (folder / "iotpipe.toml").write_text('[source]\nsettle = "0s"\n' + contract)
         return folder
 
-    def run(self, source, *arguments, rows=None, url=None, before=()):
+    def run(self, source, *arguments, rows=None, url=None, before=(), contract="", table="iot_raw_data"):
         """`iotpipe run` over `source`, into a new database; `before` comes before the command."""
-        world = self.world(source)
+        world = self.world(source, contract)
         env = {"DATABASE_URL": url or self.postgres.new_database()}
         subprocess.run([self.program, "migrate", "--quiet"], cwd=world, env={**os.environ, **env}, check=True)
         earlier = self.postgres.cpu()
@@ -78,13 +78,13 @@ class Bench:
         time.sleep(0.2)
         self.server_cpu = [now - then for now, then in zip(self.postgres.cpu(), earlier)]
         if rows is not None and url is None:
-            self.postgres.expect("SELECT count(*) FROM iot_raw_data", rows)
+            self.postgres.expect(f"SELECT count(*) FROM {table}", rows)
         return sample
 
-    def migrated(self):
-        """A new database with iotpipe's schema."""
+    def migrated(self, folder=WORK):
+        """A new database with iotpipe's schema, for the configuration in `folder`."""
         env = {**os.environ, "DATABASE_URL": self.postgres.new_database()}
-        subprocess.run([self.program, "migrate", "--quiet"], cwd=WORK, env=env, check=True)
+        subprocess.run([self.program, "migrate", "--quiet"], cwd=folder, env=env, check=True)
 
     def compare(self, name, what, target, ours, rival, memory=None):
         """Both by turns, ROUNDS times."""
@@ -141,6 +141,47 @@ def postgres_rows(bench):
             bench.compare("workers", f"`run --workers 2`, {ROWS // 8 * 8} rows in 8 files, against psql \\copy", 0.40,
                           lambda: bench.run(eight, "--workers", "2", rows=ROWS // 8 * 8),
                           lambda: bench.postgres.copy(clean, Sample, ROWS))
+
+
+SENSORS = ("co", "humidity", "light", "lpg", "motion", "smoke", "temp")
+
+
+def melted(bench):
+    """The rows of a wide file as a row per measurement, and how many they are."""
+    wide = bench.data("to-melt", "--rows", ROWS // len(SENSORS), "--devices", 3, "--interval", "1s")
+    folder = WORK / "data" / f"long-{SCALE}"
+    if not folder.exists():
+        part = pathlib.Path(f"{folder}.part")
+        part.mkdir(exist_ok=True)
+        for file in wide.iterdir():
+            with open(file) as rows, open(part / file.name, "w") as out:
+                names = next(rows).strip().split(",")
+                out.write("ts,device,metric,value\n")
+                for row in rows:
+                    values = dict(zip(names, row.strip().split(",")))
+                    key = f"{values['ts']},{values['device']}"
+                    out.write("".join(f"{key},{sensor},{values[sensor]}\n" for sensor in SENSORS))
+        os.rename(part, folder)
+    return folder, ROWS // len(SENSORS) * len(SENSORS)
+
+
+def long_layout(bench):
+    source, rows = melted(bench)
+    contract = '[contract]\nlayout = "long"\n'
+    run = lambda: bench.run(source, rows=rows, contract=contract, table="iot_raw_values")
+    run()
+    ready = bench.postgres.measurements_as_text(WORK / f"measurements-{SCALE}")
+
+    def copied():
+        bench.migrated(WORK / "world")
+        return bench.postgres.copy_measurements(ready["ids"], Sample, rows)
+
+    if bench.wanted("long"):
+        bench.compare("long", f"`run`, {rows} rows of the long layout, against psql \\copy of the same rows, ids in place of names, into the same table",
+                      1.0, run, copied)
+    if bench.wanted("long-names"):
+        bench.compare("long-names", "the same, against psql \\copy of the clean rows, with the names of devices and metrics", 0.45, run,
+                      lambda: bench.postgres.copy_named_measurements(ready["names"], Sample, rows))
 
 
 def limits(bench):
@@ -307,7 +348,7 @@ def overview(bench):
     bench.note("start", "`status` on a small SQLite database", f"{median(start) * 1000:.0f} ms (≤ 30)", median(start) <= 0.03, spread(start))
 
 
-ROWS_OF_THE_TABLE = {"postgres": postgres_rows, "polars": postgres_rows, "workers": postgres_rows, "postgres-10000": postgres_rows, "limits": limits, "processor": processor,
+ROWS_OF_THE_TABLE = {"postgres": postgres_rows, "polars": postgres_rows, "workers": postgres_rows, "postgres-10000": postgres_rows, "long": long_layout, "long-names": long_layout, "limits": limits, "processor": processor,
                      "duplicates": duplicates, "sqlite": sqlite, "duckdb": validate, "polars-scan": validate,
                      "small-files": small_files, "memory": memory, "latency": latency, "scan": scan, "overview": overview}
 

@@ -18,6 +18,8 @@ TABLE = f"CREATE TABLE readings ({COLUMNS}, PRIMARY KEY (device, ts))"
 SQLITE_TABLE = ("CREATE TABLE readings (ts text, device text, co real, humidity real, light integer, lpg real, motion integer, "
                 "smoke real, temp real, PRIMARY KEY (device, ts)) WITHOUT ROWID")
 READY_COLUMNS = "device_id, ts, file_id, line_number, co, humidity, light, lpg, motion, smoke, temp"
+MEASUREMENT_COLUMNS = "device_id, sensor_id, ts, value, file_id, line_number"
+MEASUREMENTS = "CREATE TABLE measurements (ts timestamptz, device text, metric text, value float8, PRIMARY KEY (device, metric, ts))"
 SMALL_FILE = "ts,device,co,humidity,light,lpg,motion,smoke,temp\n"
 
 
@@ -92,6 +94,28 @@ class Postgres:
         self.ask(TABLE)
         result = sample(self.psql(self.name, f"\\copy readings FROM '{clean}' (FORMAT csv)"), "/")
         self.expect("SELECT count(*) FROM readings", rows)
+        return result
+
+    def measurements_as_text(self, path):
+        """The stored measurements in the order of their lines: with ids, and with names."""
+        kinds = {"ids": f"SELECT {MEASUREMENT_COLUMNS} FROM iot_raw_values ORDER BY line_number",
+                 "names": "SELECT v.ts, d.name, s.name, v.value FROM iot_raw_values v JOIN device d ON d.id = v.device_id "
+                          "JOIN sensor s ON s.id = v.sensor_id ORDER BY v.line_number"}
+        for kind, rows in kinds.items():
+            self.ask(f"\\copy ({rows}) TO '{path}-{kind}.csv' (FORMAT csv)")
+        return {kind: f"{path}-{kind}.csv" for kind in kinds}
+
+    def copy_measurements(self, path, sample, rows):
+        """Into iotpipe's table, which is there and empty."""
+        result = sample(self.psql(self.name, f"\\copy iot_raw_values ({MEASUREMENT_COLUMNS}) FROM '{path}' (FORMAT csv)"), "/")
+        self.expect("SELECT count(*) FROM iot_raw_values", rows)
+        return result
+
+    def copy_named_measurements(self, path, sample, rows):
+        self.new_database()
+        self.ask(MEASUREMENTS)
+        result = sample(self.psql(self.name, f"\\copy measurements FROM '{path}' (FORMAT csv)"), "/")
+        self.expect("SELECT count(*) FROM measurements", rows)
         return result
 
     def ready_rows(self, path, together):

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes sure that this machine can build iotpipe, says what it installs, then runs its arguments with cargo on the path:
-#   scripts/toolchain.sh [--lint] [command…]
+#   scripts/toolchain.sh [--lint | --static] [command…]
 set -euo pipefail
 
 oldest=1.94 # rust-version in Cargo.toml
@@ -48,18 +48,18 @@ install_rust() {
         say "Rust $oldest or newer needed: installing it with rustup (https://rustup.rs) in ${CARGO_HOME:-$HOME/.cargo}"
         local installer
         installer=$(mktemp)
-        curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs -o "$installer"
+        curl --proto '=https' --tlsv1.2 -sSf https://static.rust-lang.org/rustup/rustup-init.sh -o "$installer"
         RUSTUP_INIT_SKIP_PATH_CHECK=yes sh "$installer" -y --no-modify-path --default-toolchain stable "${parts[@]}" >&2
         rm -f "$installer"
         say "to call cargo yourself: . \"${CARGO_HOME:-$HOME/.cargo}/env\""
     fi
 }
 
-lint=
-if [ "${1:-}" = --lint ]; then
-    lint=1
-    shift
-fi
+lint= static=
+case "${1:-}" in
+    --lint) lint=1 && shift ;;
+    --static) static=$(uname -m)-unknown-linux-musl && shift ;;
+esac
 
 if ! c_compiles; then
     say "a C compiler is missing"
@@ -84,6 +84,14 @@ if [ -n "$lint" ] && ! { cargo fmt --version && cargo clippy --version; } >/dev/
     has rustup || die "rustfmt and clippy needed: install them where your cargo came from"
     say "adding rustfmt and clippy"
     rustup component add rustfmt clippy >&2
+fi
+if [ -n "$static" ]; then
+    if ! has musl-gcc; then
+        say "a C compiler for musl is missing"
+        apt_install musl-tools
+    fi
+    has rustup || die "rustup needed, for the target $static: https://rustup.rs"
+    rustup target list --installed | grep -qx "$static" || rustup target add "$static" >&2
 fi
 
 if [ "$#" -gt 0 ]; then

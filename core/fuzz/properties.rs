@@ -23,7 +23,7 @@ impl Read for Pieces<'_> {
 }
 
 /// Dialects that the first byte of the parser's input chooses from.
-const DIALECTS: [&str; 4] = ["multiline = true", "", "comment = '#'", "delimiter = 'whitespace'"];
+const DIALECTS: [&str; 4] = ["multiline = true", "", "comment = ['#', ',x']", "delimiter = 'whitespace'"];
 
 /// Every byte is in exactly one row, ends a line, or stands in one that is counted as skipped; and where nothing is wrong,
 /// the csv crate counts the same fields, and reads the same where the header has one.
@@ -80,6 +80,40 @@ pub fn parser(data: &[u8]) {
     }
 }
 
+/// Every byte of a file of JSON lines is in exactly one row, ends a line, or stands in one that is counted as skipped; and
+/// a row is an object just where serde_json reads one. The first byte is the size of the pieces, and of the blocks.
+pub fn json_lines(data: &[u8]) {
+    let Some((&choice, file)) = data.split_first() else { return };
+    let size = usize::from(choice % 64) + 1;
+    if file.starts_with(b"\xff\xfe") || file.starts_with(b"\xfe\xff") {
+        return;
+    }
+    let contract = Contract::from_toml("[csv]\ncomment = '//'\ndelimiter = 'whitespace'").unwrap();
+    let mut reader = RowReader::json_lines(Pieces(file, size), &contract).with_block_bytes(size);
+    let Some(header) = reader.header(&contract.csv).unwrap() else { return };
+    let file = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
+    let ends = if header.line_end == b"\r" { &b"\r\n"[..] } else { b"\n" };
+    let (mut rest, mut skipped, mut counted, mut is_first) = (file, 0, header.skipped, true);
+    let mut block = RowBlock::default();
+    while let Some(next) = reader.next_block(block).unwrap() {
+        for row in next.rows() {
+            rest = behind(rest, row.bytes, &contract.csv, ends, std::mem::take(&mut is_first), &mut skipped);
+            let theirs =
+                serde_json::from_slice::<std::collections::BTreeMap<String, &serde_json::value::RawValue>>(row.bytes);
+            assert_eq!(row.problem.is_none(), theirs.is_ok(), "{:?}", String::from_utf8_lossy(row.bytes));
+        }
+        counted += next.skipped();
+        block = next;
+    }
+    assert!(behind(rest, b"", &contract.csv, ends, is_first, &mut skipped).is_empty(), "bytes in no row: {rest:?}");
+    // Blanks behind the last line end are a line, too.
+    let tail = file.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+    skipped += u64::from(!tail.is_empty() && tail.trim_ascii().is_empty());
+    if !file.contains(&b'\r') {
+        assert_eq!(counted, skipped, "lines that are no rows");
+    }
+}
+
 /// What comes behind `row`, which comes next in `bytes` behind line ends, empty lines and comments; their lines are counted.
 /// All of these where `row` is empty. One of the bytes in `ends` ends a line.
 fn behind<'a>(
@@ -91,7 +125,7 @@ fn behind<'a>(
     skipped: &mut u64,
 ) -> &'a [u8] {
     loop {
-        let comment = csv.comment.as_ref().filter(|comment| bytes.starts_with(comment.as_bytes()));
+        let comment = csv.comments.iter().find(|comment| bytes.starts_with(comment.as_bytes()));
         if !row.is_empty() && bytes.starts_with(row) && comment.is_none() {
             return &bytes[row.len()..];
         }
@@ -107,7 +141,7 @@ fn behind<'a>(
                 rest
             }
             [b'\r', rest @ ..] => rest,
-            [b' ' | b'\t', rest @ ..] if csv.delimiter == Delimiter::Whitespace => rest,
+            [b' ' | b'\t' | b'\x0c', rest @ ..] if csv.delimiter == Delimiter::Whitespace => rest,
             _ if row.is_empty() => return bytes,
             _ => panic!("{row:?} is not what comes next in {bytes:?}"),
         }
@@ -171,12 +205,21 @@ pub fn contract(data: &[u8]) {
     }
 }
 
-/// Every row of a file gets one verdict, and every bad one a reason. The built-in contract judges; its header is put
-/// before the bytes.
+/// Every row of a file gets one verdict, and every bad one a reason. The built-in contract judges, in the layout that the
+/// first byte chooses; its header is put before the bytes.
 pub fn pass(data: &[u8]) {
-    let contract = Contract::from_toml("").unwrap();
-    let header = b"ts,device,co,humidity,light,lpg,motion,smoke,temp\n";
-    let file: Vec<u8> = [header, data].concat();
+    match data.split_first() {
+        Some((b'L', rows)) => judged("[contract]\nlayout = 'long'", b"ts,device,metric,value\n", rows),
+        Some((b'l', rows)) => {
+            judged("[contract]\nlayout = 'long'\nunknown_metrics = 'reject'", b"value,metric,ts,device\n", rows);
+        }
+        _ => judged("", b"ts,device,co,humidity,light,lpg,motion,smoke,temp\n", data),
+    }
+}
+
+fn judged(contract: &str, header: &[u8], rows: &[u8]) {
+    let contract = Contract::from_toml(contract).unwrap();
+    let file: Vec<u8> = [header, rows].concat();
     let mut reader = RowReader::new(file.as_slice(), &contract.csv);
     let header = reader.header(&contract.csv).unwrap().unwrap();
     let layout = Layout::bind(&contract, &header.names, "a.csv").unwrap();
@@ -194,6 +237,8 @@ pub fn pass(data: &[u8]) {
     for rejection in batch.rejections.iter().filter(|r| r.verdict != Verdict::Continuation) {
         assert!(!rejection.reasons.is_empty());
     }
+    assert_eq!(batch.cells.len(), batch.readings.len() * contract.width());
+    assert_eq!(batch.sensors.len(), if contract.long.is_some() { batch.readings.len() } else { 0 });
     let mut last = 0;
     for reading in &batch.readings {
         assert!(reading.position.line > last && (reading.device as usize) < batch.new_devices.len());

@@ -34,6 +34,10 @@ pub enum Rule {
     BadDevice,
     /// A line that is no JSON object.
     NotJson,
+    /// A line that is not InfluxDB line protocol.
+    NotLineProtocol,
+    /// A metric that no sensor of the contract names.
+    UnknownMetric,
     /// File: a column of the contract is not in the header.
     MissingColumn,
     /// File: a column of the header is not in the contract, and the contract forbids that.
@@ -64,6 +68,8 @@ impl Rule {
             Rule::UnterminatedLine => "unterminated_line",
             Rule::BadDevice => "bad_device",
             Rule::NotJson => "not_json",
+            Rule::NotLineProtocol => "not_line_protocol",
+            Rule::UnknownMetric => "unknown_metric",
             Rule::MissingColumn => "missing_column",
             Rule::ExtraColumn => "extra_column",
             Rule::Unreadable => "unreadable",
@@ -125,7 +131,8 @@ impl Cell {
     }
 }
 
-/// One valid row. Its cells stand in [`Batch::cells`], one per sensor of the contract, in the contract's order.
+/// One valid row. Its cells stand in [`Batch::cells`], one per sensor of the contract, in the contract's order; in the long
+/// layout one, whose sensor stands in [`Batch::sensors`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reading {
     /// Index into the pass's list of device names.
@@ -177,6 +184,8 @@ pub struct Batch {
     pub rejections: Vec<Rejection>,
     /// Cells of all readings.
     pub cells: Vec<Cell>,
+    /// In the long layout, the sensor of each cell, as an index into those of the contract. Empty in the wide one.
+    pub sensors: Vec<u32>,
     /// Text of all text cells.
     pub text: String,
     /// Bytes of all rows, so that a duplicate can be set aside as it stood.
@@ -206,10 +215,17 @@ impl Batch {
         &self.bytes[position.start as usize..][..position.len as usize]
     }
 
-    /// The cells of `reading`, of which its contract has `sensors`.
+    /// The cells of `reading`, as many as its contract is wide.
     #[inline]
-    pub fn cells_of(&self, reading: &Reading, sensors: usize) -> &[Cell] {
-        &self.cells[reading.cells as usize..][..sensors]
+    pub fn cells_of(&self, reading: &Reading, width: usize) -> &[Cell] {
+        &self.cells[reading.cells as usize..][..width]
+    }
+
+    /// What `reading` measured, in the long layout: the index of its sensor, and the value.
+    #[inline]
+    pub fn measurement(&self, reading: &Reading) -> (u32, Cell) {
+        let at = reading.cells as usize;
+        (self.sensors[at], self.cells[at])
     }
 
     /// An empty batch that can weigh `bytes` without asking for more memory, whatever its rows look like.
@@ -234,6 +250,7 @@ impl Batch {
         self.rejections.clear();
         self.rejected = 0;
         self.cells.clear();
+        self.sensors.clear();
         self.text.clear();
         self.bytes.clear();
         self.new_devices.clear();
@@ -246,6 +263,7 @@ impl Batch {
     pub fn weight(&self) -> usize {
         self.readings.len() * size_of::<Reading>()
             + self.cells.len() * size_of::<Cell>()
+            + self.sensors.len() * size_of::<u32>()
             + self.text.len()
             + self.bytes.len()
             + self.rejected

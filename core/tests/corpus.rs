@@ -23,6 +23,11 @@ fn parser() {
 }
 
 #[test]
+fn json_lines() {
+    replay("json_lines", properties::json_lines);
+}
+
+#[test]
 fn timestamp() {
     replay("timestamp", properties::timestamp);
 }
@@ -47,5 +52,11 @@ proptest::proptest! {
     fn the_properties_hold_for_what_looks_like_a_file(choice in proptest::num::u8::ANY, file in "[ab1 \t#\",;\n\r]{0,80}") {
         properties::parser(&[&[choice], file.as_bytes()].concat());
         properties::pass(file.as_bytes());
+        properties::pass(&[b"L", file.as_bytes()].concat());
+    }
+
+    #[test]
+    fn the_property_of_json_lines_holds_for_what_looks_like_them(choice in proptest::num::u8::ANY, file in "([{}\\[\\]\":,1e /\r]{0,9}|[{]\"ts\":[0-9{}]{1,3}[}]|\n){0,9}") {
+        properties::json_lines(&[&[choice], file.as_bytes()].concat());
     }
 }

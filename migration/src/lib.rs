@@ -6,6 +6,8 @@ mod m20261124_000002_index_manifest;
 mod m20261126_000003_own_files;
 mod m20261126_000004_statistics;
 mod m20261126_000007_rejections;
+mod m20261126_000008_long_layout;
+mod m20261126_000010_unnamed_columns;
 
 pub use m20261126_000003_own_files::{OPEN, UNPLACED};
 pub use sea_orm_migration::prelude::*;
@@ -22,6 +24,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000003_own_files::Migration),
             Box::new(m20261126_000004_statistics::Migration),
             Box::new(m20261126_000007_rejections::Migration),
+            Box::new(m20261126_000008_long_layout::Migration),
+            Box::new(m20261126_000010_unnamed_columns::Migration),
         ]
     }
 }

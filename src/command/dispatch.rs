@@ -141,6 +141,7 @@ fn run_command(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
         observer: Observer::start(&config.endpoints, store, &config.paths.data),
         stop,
         contract_kept: AtomicBool::new(false),
+        unnamed_columns: Mutex::default(),
         replayed: AtomicI64::new(0),
         reported,
     };

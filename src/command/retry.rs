@@ -1,11 +1,11 @@
-//! `iotpipe retry`: takes up failed files again.
+//! `iotpipe retry`: takes up failed files again, and what was appended to archived ones.
 
 use std::path::PathBuf;
 
 use super::exit::Exit;
 use super::loaded::{NotLoaded, below_data};
 use crate::error::Error;
-use crate::ingest::{Context, recover};
+use crate::ingest::{Context, give_back_grown, grown_archive, recover};
 use crate::manifest::{self, State};
 
 pub fn run(context: &Context<'_>, names: &[PathBuf]) -> anyhow::Result<Exit> {
@@ -13,12 +13,24 @@ pub fn run(context: &Context<'_>, names: &[PathBuf]) -> anyhow::Result<Exit> {
     recover(context)?;
     let failed = manifest::in_state(context.store, &context.origin, State::Failed).map_err(Error::from)?;
     let asked: Vec<String> = names.iter().map(|name| below_data(context, name)).collect();
-    if let Some(unknown) = asked.iter().find(|name| !failed.iter().any(|entry| entry.source == **name)) {
-        return Err(
-            NotLoaded(format!("{unknown:?} is not the name of a failed file; `iotpipe status` names them")).into()
-        );
-    }
     let mut retried = 0;
+    for name in asked.iter().filter(|name| !failed.iter().any(|entry| entry.source == **name)) {
+        let Some(entry) = grown_archive(context, name)? else {
+            let message = format!("{name:?} is not the name of a failed file; `iotpipe status` names them");
+            return Err(NotLoaded(message).into());
+        };
+        match give_back_grown(context, &entry) {
+            Err(Error::Changed) => {
+                let message = format!(
+                    "{name:?} no longer begins with what was loaded of it: copy it into data/ under another name, and \
+                     `iotpipe run` loads what is new"
+                );
+                return Err(NotLoaded(message).into());
+            }
+            given => given?,
+        }
+        retried += 1;
+    }
     for entry in failed.iter().filter(|entry| asked.is_empty() || asked.contains(&entry.source)) {
         retried += u64::from(manifest::retry(context.store, entry).map_err(Error::from)?);
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::error::Error;
 use crate::failpoint;
-use crate::ingest::{Context, recover, take_in_strays};
+use crate::ingest::{Context, changed_archives, recover, take_in_strays};
 use crate::manifest::{self, Entry, Place, Registration, State};
 use crate::observability::ScannedFile;
 use crate::source::{Arrivals, Candidate, StrayFile, discover, sha256_unless_stopped, stamp_of};
@@ -39,6 +39,9 @@ pub fn discover_files(
     let data = &context.config.paths.data;
     let found = discover(data, &context.config.patterns).map_err(Error::source(data))?;
     failpoint::reach("listed");
+    for file in changed_archives(&context.config.paths, context.store, &context.origin)? {
+        context.report_once(&file.to_string());
+    }
     take_in_strays(context, &found.strays)?;
     found.remarks.iter().for_each(|remark| context.report_once(remark));
     for problem in &found.problems {

@@ -5,9 +5,9 @@ use serde::Serialize;
 
 use super::exit::Exit;
 use crate::config::Config;
-use crate::ingest::look_at_markers;
+use crate::ingest::{ChangedArchive, changed_archives, look_at_markers};
 use crate::manifest::{self, State};
-use crate::store::Store;
+use crate::store::{Store, UnnamedColumn};
 use crate::terminal::Printer;
 
 /// A device is quiet when it lags this far behind the latest reading of all.
@@ -24,6 +24,8 @@ struct Status {
     empty_files: Vec<String>,
     last_errors: Vec<manifest::LastError>,
     quiet_devices: Vec<manifest::QuietDevice>,
+    unnamed_columns: Vec<UnnamedColumn>,
+    changed_archives: Vec<ChangedArchive>,
 }
 
 pub fn run(config: &Config, store: &Store, printer: Printer) -> anyhow::Result<Exit> {
@@ -39,10 +41,23 @@ pub fn run(config: &Config, store: &Store, printer: Printer) -> anyhow::Result<E
         empty_files: manifest::empty_arrivals(store, origin, SHOWN)?,
         last_errors: manifest::last_errors(store, origin, SHOWN)?,
         quiet_devices: manifest::quiet_devices(store, QUIET_AFTER, SHOWN)?,
+        unnamed_columns: unnamed_columns(config, store)?,
+        changed_archives: match origin {
+            Some(origin) => changed_archives(&config.paths, store, origin)?,
+            None => Vec::new(),
+        },
     };
     printer.show(&text(&status, store.place()));
     printer.result(&status);
     Ok(Exit::Done)
+}
+
+/// Those that the present contract still does not name.
+fn unnamed_columns(config: &Config, store: &Store) -> anyhow::Result<Vec<UnnamedColumn>> {
+    let mut columns = store.unnamed_columns()?;
+    columns.retain(|column| !config.contract.names_column(&column.name));
+    columns.truncate(SHOWN as usize);
+    Ok(columns)
 }
 
 fn text(status: &Status, place: &str) -> String {
@@ -62,6 +77,11 @@ fn text(status: &Status, place: &str) -> String {
     for quiet in &status.quiet_devices {
         lines.push(format!("quiet       {} since {}", quiet.device, shown(quiet.last_seen)));
     }
+    for column in &status.unnamed_columns {
+        let UnnamedColumn { name, source } = column;
+        lines.push(format!("column      \"{name}\" of {source:?} is not in the contract: its values are not loaded"));
+    }
+    lines.extend(status.changed_archives.iter().map(|file| format!("archive     {file}")));
     lines.join("\n")
 }
 

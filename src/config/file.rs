@@ -65,6 +65,7 @@ pub(super) struct MonitoringFile {
 pub(super) enum FormatName {
     Csv,
     Jsonl,
+    LineProtocol,
 }
 
 #[derive(Debug, Deserialize)]

@@ -14,7 +14,7 @@ pub use endpoints::{EndpointVariables, Endpoints, LineageEndpoint, LineageTarget
 pub use error::ConfigError;
 use file::{ConfigFile, FormatName};
 use iotpipe_core::contract::Contract;
-use iotpipe_core::contract::declaration::{Declaration, OneOrMany};
+use iotpipe_core::contract::declaration::{Declaration, LayoutName, OneOrMany};
 use iotpipe_core::parse::FileFormat;
 
 /// The commented file that `init` writes; it says what the built-in defaults say.
@@ -137,7 +137,16 @@ impl Config {
         let format = file.source.format.map(|name| match name {
             FormatName::Csv => FileFormat::Csv,
             FormatName::Jsonl => FileFormat::JsonLines,
+            FormatName::LineProtocol => FileFormat::LineProtocol,
         });
+        let is_long = file.contract.layout == LayoutName::Long;
+        if is_long && format == Some(FileFormat::LineProtocol) {
+            return Err(
+                "contract.layout = \"long\": a line of source.format = \"line_protocol\" has a value for each of its \
+                        fields, as a row of the wide layout"
+                    .to_owned(),
+            );
+        }
         let declaration = Declaration { csv: file.csv, contract: file.contract, aggregate: file.aggregate };
         Ok(Config {
             patterns: patterns(file.source.pattern.as_ref(), format)?,
@@ -204,6 +213,7 @@ fn default_patterns(format: Option<FileFormat>) -> Vec<String> {
         None => &["csv", "jsonl", "ndjson"],
         Some(FileFormat::Csv) => &["csv"],
         Some(FileFormat::JsonLines) => &["jsonl", "ndjson"],
+        Some(FileFormat::LineProtocol) => &["lp"],
     };
     let of = |ending: &&str| ["", ".gz", ".zst"].map(|packed| format!("**/*.{ending}{packed}"));
     endings.iter().flat_map(of).collect()

@@ -89,12 +89,13 @@ fn the_default_pattern_follows_the_format() {
         let config = Config::from_text(&format!("[source]\n{format}"), None).unwrap();
         let name = |ending: &&str| config.patterns.iter().any(|pattern| pattern.matches(&format!("x/a.{ending}")));
         let endings =
-            ["csv", "csv.gz", "csv.zst", "jsonl", "jsonl.zst", "ndjson", "ndjson.gz", "csv.bak", "json", "txt"];
+            ["csv", "csv.gz", "csv.zst", "jsonl", "jsonl.zst", "ndjson", "ndjson.gz", "csv.bak", "json", "lp", "txt"];
         endings.into_iter().filter(name).collect::<Vec<_>>().join(" ")
     };
     assert_eq!(taken(""), "csv csv.gz csv.zst jsonl jsonl.zst ndjson ndjson.gz");
     assert_eq!(taken("format = 'csv'"), "csv csv.gz csv.zst");
     assert_eq!(taken("format = 'jsonl'"), "jsonl jsonl.zst ndjson ndjson.gz");
+    assert_eq!(taken("format = 'line_protocol'"), "lp");
     assert_eq!(taken("format = 'jsonl'\npattern = ['**/*.TXT', '**/*.json']"), "json txt");
 }
 

@@ -45,6 +45,8 @@ pub struct Context<'a> {
     pub stop: &'a AtomicBool,
     /// Whether the contract is kept in the database: once per process is enough.
     pub contract_kept: AtomicBool,
+    /// Columns without a name in the contract that are known in the database; `None` until it was asked.
+    pub unnamed_columns: Mutex<Option<HashSet<String>>>,
     /// The entry that a `replay` sends through, 0 for none: somebody has looked at its rows.
     pub replayed: AtomicI64,
     /// What was reported about the folder, so that a loop does not repeat itself.

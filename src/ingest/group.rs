@@ -14,7 +14,7 @@ use crate::failpoint;
 use crate::manifest::{self, Entry, Original, Place, Progress, State, ToldBy, Whereabouts};
 use crate::observability;
 use crate::sink::{AggregateSink, QuarantineSink, RawSink, Sink};
-use crate::store::{LoadTransaction, Totals, keep_statement, rejection_statements};
+use crate::store::{LoadTransaction, Totals, keep_columns_statement, keep_statement, rejection_statements};
 use iotpipe_core::contract::{Contract, DeviceRule};
 use iotpipe_core::devices::DeviceNames;
 use iotpipe_core::reading::Tally;
@@ -48,7 +48,9 @@ pub(super) fn bring_together<'f>(
     files: &'f [Entry],
     target: State,
 ) -> Result<Outcomes<'f>, Error> {
-    let mut group = Group { context, target, loaded: loaded_contents(context, files)?, outcomes: Vec::new() };
+    context.learn_columns()?;
+    let loaded = loaded_contents(context, files)?;
+    let mut group = Group { context, target, loaded, unnamed_columns: BTreeMap::new(), outcomes: Vec::new() };
     match target {
         State::Loaded => group.load(files)?,
         _ => group.prepare(files)?,
@@ -61,6 +63,8 @@ struct Group<'s, 'f> {
     target: State,
     /// Loaded contents and their names.
     loaded: manifest::LoadedContents,
+    /// Columns that the contract does not name, each with the entry of a file that has it.
+    unnamed_columns: BTreeMap<String, i64>,
     outcomes: Outcomes<'f>,
 }
 
@@ -99,7 +103,7 @@ impl<'s, 'f> Group<'s, 'f> {
         Ok(context.observer.follow(context.store.begin(&context.config.contract)?))
     }
 
-    fn load_one(&self, transaction: &mut dyn LoadTransaction, file: &Entry) -> Result<Outcome, Error> {
+    fn load_one(&mut self, transaction: &mut dyn LoadTransaction, file: &Entry) -> Result<Outcome, Error> {
         let held = take(self.context, file)?;
         let mut quarantine = QuarantineSink::new(self.context.own_quarantine_names(file)).while_held(&held.path);
         let mut aggregates = self.context.aggregates(&self.context.config.contract);
@@ -158,7 +162,7 @@ impl<'s, 'f> Group<'s, 'f> {
     }
 
     fn write_prepared(
-        &self,
+        &mut self,
         transaction: &mut dyn LoadTransaction,
         file: &Entry,
         passed: &Passed,
@@ -173,12 +177,15 @@ impl<'s, 'f> Group<'s, 'f> {
     }
 
     fn close(
-        &self,
+        &mut self,
         transaction: &mut dyn LoadTransaction,
         file: &Entry,
         passed: &Passed,
         lies: Whereabouts,
     ) -> Result<Outcome, Error> {
+        for name in &passed.unnamed_columns {
+            self.unnamed_columns.entry(name.clone()).or_insert(file.id);
+        }
         let (tally, dialect) = (passed.tally, self.context.store.dialect());
         for statement in rejection_statements(file.id, &passed.offences, file.rows_total.is_some(), dialect) {
             transaction.execute(&statement)?;
@@ -215,8 +222,14 @@ impl<'s, 'f> Group<'s, 'f> {
             let contract = &self.context.config.contract;
             transaction.execute(&keep_statement(contract, self.context.store.dialect()))?;
         }
+        let new_columns = self.context.new_columns(&self.unnamed_columns);
+        if !new_columns.is_empty() {
+            transaction.execute(&keep_columns_statement(&new_columns, self.context.store.dialect()))?;
+        }
         transaction.commit()?;
         self.context.contract_kept.store(true, Ordering::Relaxed);
+        let source_of = |id| self.outcomes.iter().find(|(file, _)| file.id == id).map(|(file, _)| file.source.clone());
+        self.context.notice_columns(&new_columns, &source_of);
         Ok(())
     }
 

@@ -64,7 +64,7 @@ fn recheck(context: &Context<'_>, entry: &Entry) -> Result<Tally, Error> {
     // What an earlier judge saw in a line may be no reading now: all of its rows are the present one's.
     transaction.open_again(entry.id, entry.judge != Some(JUDGE))?;
     let mut raw = RawSink { transaction: transaction.as_mut() };
-    let Passed { tally, devices, offences } =
+    let Passed { tally, devices, offences, .. } =
         pass_over(context, &contract, entry, &open, 1.0, &mut [&mut raw, &mut aggregates, &mut quarantine])?;
     write_aggregates(transaction.as_mut(), aggregates, &devices)?;
     let lies = Whereabouts { place: Place::Processed, name: entry.place_name.clone() };

@@ -206,6 +206,25 @@ pub fn loaded_files(store: &Store, origin: &str, source: Option<&str>) -> Result
     })
 }
 
+/// Loaded files of `origin` that lie in the archive, the latest `limit` of them; those that came before `since` left out.
+///
+/// # Errors
+/// When the database can't be asked.
+pub fn archived_since(store: &Store, origin: &str, since: DateTime<Utc>, limit: u64) -> Result<Vec<Entry>, StoreError> {
+    let mut latest = store.read(async |session| {
+        Entity::find()
+            .filter(Column::State.eq(State::Loaded.as_str()))
+            .filter(Column::Place.eq(Place::Processed.as_str()))
+            .filter(Column::Origin.eq(origin))
+            .order_by_desc(Column::Id)
+            .limit(limit)
+            .all(session)
+            .await
+    })?;
+    latest.retain(|entry| entry.archived_at.is_some_and(|at| at >= since));
+    Ok(latest)
+}
+
 /// Entries of `origin` that were delivered under the name `source`, by identity.
 ///
 /// # Errors
@@ -284,7 +303,7 @@ pub fn descent_of(store: &Store, name: &str, sha256: &str) -> Result<Descent, St
     })
 }
 
-async fn by_hash(session: &Session, hash: &str) -> Result<Vec<Entry>, sea_orm::DbErr> {
+async fn by_hash(session: &Session<'_>, hash: &str) -> Result<Vec<Entry>, sea_orm::DbErr> {
     Entity::find().filter(Column::Sha256.starts_with(hash)).order_by_asc(Column::Id).all(session).await
 }
 

@@ -68,7 +68,7 @@ pub fn figures(store: &Store, origin: Option<&str>, own: i64, devices: u64) -> R
 }
 
 async fn by_state(
-    session: &Session,
+    session: &Session<'_>,
     dialect: Dialect,
     origin: Option<&str>,
     at: DateTime<Utc>,
@@ -101,7 +101,11 @@ async fn by_state(
     Ok(figures)
 }
 
-async fn rejections(session: &Session, dialect: Dialect, origin: Option<&str>) -> Result<Vec<(String, u64)>, DbErr> {
+async fn rejections(
+    session: &Session<'_>,
+    dialect: Dialect,
+    origin: Option<&str>,
+) -> Result<Vec<(String, u64)>, DbErr> {
     let sql = format!(
         "SELECT r.rule, CAST(sum(r.count) AS bigint) FROM file_rejections r JOIN manifest m ON m.id = r.file_id
          WHERE m.state = 'loaded' AND {} GROUP BY r.rule ORDER BY r.rule",
@@ -110,7 +114,7 @@ async fn rejections(session: &Session, dialect: Dialect, origin: Option<&str>) -
     session.rows(sql).await?.iter().map(|row| Ok((row.try_get_by_index(0)?, count(row, 1)?))).collect()
 }
 
-async fn claims(session: &Session, dialect: Dialect, origin: Option<&str>, own: i64) -> Result<Claims, DbErr> {
+async fn claims(session: &Session<'_>, dialect: Dialect, origin: Option<&str>, own: i64) -> Result<Claims, DbErr> {
     let sql = format!(
         "SELECT m.worker_id = {own}, w.id IS NOT NULL, count(*) FROM manifest m
          LEFT JOIN worker w ON w.id = m.worker_id AND {}

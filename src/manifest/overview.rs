@@ -111,7 +111,7 @@ struct LastSeen {
 }
 
 /// Devices whose latest reading is older than the latest of all by more than `lag`, the longest quiet first. Each
-/// device costs one look into the key's index.
+/// device costs one look into the key's index, in the long layout one for each sensor.
 ///
 /// # Errors
 /// When the database can't be asked.
@@ -142,16 +142,19 @@ pub fn quiet_devices(store: &Store, lag: TimeDelta, limit: u64) -> Result<Vec<Qu
 
 /// Microseconds since 1970 of a device's latest reading: one look into the key's index.
 fn last_seen(dialect: Dialect) -> String {
-    let micros = match dialect {
-        Dialect::Postgres => "CAST(extract(epoch FROM max(r.ts)) * 1000000 AS bigint)",
-        Dialect::Sqlite => "max(r.ts)",
-    };
-    format!("(SELECT {micros} FROM iot_raw_data r WHERE r.device_id = device.id)")
+    // The latest of each sensor is at the end of the key of the long layout.
+    let last = "coalesce((SELECT max(r.ts) FROM iot_raw_data r WHERE r.device_id = device.id),
+                         (SELECT max((SELECT max(v.ts) FROM iot_raw_values v
+                                      WHERE v.device_id = device.id AND v.sensor_id = n.id)) FROM sensor n))";
+    match dialect {
+        Dialect::Postgres => format!("CAST(extract(epoch FROM {last}) * 1000000 AS bigint)"),
+        Dialect::Sqlite => last.to_owned(),
+    }
 }
 
 /// The `most` devices that have been quiet longest, with the seconds since their latest reading.
 pub(super) async fn seconds_by_device(
-    session: &Session,
+    session: &Session<'_>,
     dialect: Dialect,
     at: DateTime<Utc>,
     most: u64,

@@ -158,7 +158,7 @@ impl Worker {
     }
 }
 
-async fn forget_the_dead(session: &Session, own: &Process, dialect: Dialect) -> Result<(), DbErr> {
+async fn forget_the_dead(session: &Session<'_>, own: &Process, dialect: Dialect) -> Result<(), DbErr> {
     let mut dead = Vec::new();
     for row in session.rows("SELECT id, host, boot, pid_ns, pid, start FROM worker").await? {
         let text = |i: usize| row.try_get_by_index::<String>(i);

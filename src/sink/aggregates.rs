@@ -160,6 +160,10 @@ mod tests {
             }
             sink.write(&mut batch, &DeviceNames::default()).unwrap();
         }
+        all_of(sink)
+    }
+
+    fn all_of(sink: AggregateSink) -> Vec<Figures> {
         let mut all = Vec::new();
         let mut take = |part: &Aggregates| {
             all.extend(part.rows().map(|row| {
@@ -173,6 +177,29 @@ mod tests {
         all
     }
 
+    /// The same of a row per value: sensors of numbers, a text between them.
+    fn figures_of_measurements(readings: &[(u32, i64, Option<f64>)], bytes: usize) -> Vec<Figures> {
+        let sensors = ["a", "t", "b"].map(|name| format!("[[contract.sensor]]\nname='{name}'\n"));
+        let text = format!("[contract]\nlayout='long'\n{}type='text'\n{}{}", sensors[1], sensors[0], sensors[2]);
+        let mut sink = AggregateSink::new(&Contract::from_toml(&text).unwrap(), &std::env::temp_dir(), bytes);
+        for some in readings.chunks(7) {
+            let mut batch = Batch::default();
+            for &(device, hour, value) in some {
+                let cells =
+                    [(2, Cell::Float(hour as f64)), (0, Cell::Text(0, 0)), (1, value.map_or(Cell::Null, Cell::Float))];
+                for (sensor, cell) in cells {
+                    let position = Position { line: 2, start: 0, len: 0 };
+                    let (ts, cells) = (hour * 3_600_000_000 + 5, batch.cells.len() as u32);
+                    batch.cells.push(cell);
+                    batch.sensors.push(sensor);
+                    batch.readings.push(Reading { device, ts, cells, position });
+                }
+            }
+            sink.write(&mut batch, &DeviceNames::default()).unwrap();
+        }
+        all_of(sink)
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(32))]
         #[test]
@@ -180,7 +207,10 @@ mod tests {
             readings in prop::collection::vec((0u32..40, -3i64..3, prop::option::of(-1e6f64..1e6)), 1..600),
             bytes in 500usize..9_000,
         ) {
-            prop_assert_eq!(figures(&readings, bytes), figures(&readings, usize::MAX));
+            let expected = figures(&readings, usize::MAX);
+            prop_assert_eq!(&figures(&readings, bytes), &expected);
+            prop_assert_eq!(&figures_of_measurements(&readings, bytes), &expected);
+            prop_assert_eq!(&figures_of_measurements(&readings, usize::MAX), &expected);
         }
     }
 }

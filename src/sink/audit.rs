@@ -41,7 +41,7 @@ impl<'a> AuditSink<'a> {
         }
     }
 
-    /// The sum of the hashes of all stored rows (line, device, time, values): the same in whatever order they come.
+    /// The sum of the hashes of all stored rows (line, device, time, values; in the long layout the sensor): the same in whatever order they come.
     pub fn checksum(&self) -> u128 {
         self.checksum
     }
@@ -103,17 +103,21 @@ impl<'a> AuditSink<'a> {
             let name = &self.contract.sensors[sensor].name;
             self.findings.add(format!("line {line}: the database has another {name} than the file ({device})"));
         }
-        let cells = batch.cells_of(reading, self.contract.sensors.len());
-        self.checksum = self.checksum.wrapping_add(hash_of(line, device, reading.ts, cells, batch));
+        let cells = batch.cells_of(reading, self.contract.width());
+        let sensor = self.contract.long.as_ref().map(|_| batch.measurement(reading).0 as usize);
+        let sensor = sensor.map_or("", |sensor| self.contract.sensors[sensor].name.as_str());
+        self.checksum = self.checksum.wrapping_add(hash_of(line, (device, sensor), reading.ts, cells, batch));
     }
 }
 
-fn hash_of(line: u64, device: &str, ts: i64, cells: &[Cell], batch: &Batch) -> u128 {
+/// `sensor` is empty in the wide layout.
+fn hash_of(line: u64, (device, sensor): (&str, &str), ts: i64, cells: &[Cell], batch: &Batch) -> u128 {
     let mut hash = Sha256::new();
     hash.update(line.to_be_bytes());
     hash.update(ts.to_be_bytes());
     hash.update((device.len() as u64).to_be_bytes());
     hash.update(device);
+    hash.update(sensor);
     for cell in cells {
         match *cell {
             Cell::Null => hash.update([0]),

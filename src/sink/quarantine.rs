@@ -22,7 +22,7 @@ use iotpipe_core::validate::FileRejection;
 pub struct QuarantineNames {
     /// What both names begin with, as the manifest records it.
     pub stem: String,
-    /// `<stem>.rejected.csv`, or `.jsonl`.
+    /// `<stem>.rejected.csv`, or `.jsonl`, or `.lp`.
     pub rejected: PathBuf,
     /// `<stem>.reasons.csv`.
     pub reasons: PathBuf,
@@ -38,10 +38,7 @@ impl QuarantineNames {
     pub fn new(folder: &Path, stem: &str, format: FileFormat, (id, claim_no): (i64, i64), earlier: i64) -> Self {
         Self {
             stem: stem.to_owned(),
-            rejected: folder.join(match format {
-                FileFormat::Csv => format!("{stem}.rejected.csv"),
-                FileFormat::JsonLines => format!("{stem}.rejected.jsonl"),
-            }),
+            rejected: folder.join(format!("{stem}.rejected.{}", format.ending())),
             reasons: folder.join(format!("{stem}.reasons.csv")),
             owner: (id, claim_no),
             earlier,

@@ -8,11 +8,12 @@ use sea_orm::{
     ConnectionTrait, DatabaseConnection, DbErr, SqliteTransactionMode, SqlxPostgresConnector, SqlxSqliteConnector,
     TransactionOptions, TransactionTrait,
 };
+use sqlx::Connection;
 use tokio::sync::Mutex;
 
 use super::dialect::Dialect;
 use super::error::{Cause, StoreError};
-use super::postgres::connection as postgres;
+use super::postgres::connection::{self as postgres, LastUsed};
 use super::postgres::devices::ReservedIds;
 use super::postgres::settings::expect_usable;
 use super::session::Session;
@@ -30,8 +31,8 @@ pub struct Store {
 
 /// Which of the two it is.
 pub(super) enum Backend {
-    /// With the name of this process's sessions.
-    Postgres(String),
+    /// As this process sees it.
+    Postgres(Server),
     /// With its file.
     Sqlite(PathBuf),
 }
@@ -52,10 +53,13 @@ impl Store {
         let most = workers as u32 + 2;
         let (db, backend, place) = if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             let (options, place) = postgres::parse(url)?;
-            let name = postgres::session_name();
-            let pool = runtime.block_on(postgres::connect(options.application_name(&name), &place, most))?;
-            runtime.block_on(expect_usable(&pool, &place))?;
-            (SqlxPostgresConnector::from_sqlx_postgres_pool(pool), Backend::Postgres(name), place)
+            // A connection that is kept is given back to its pool within the runtime, also where this ends early.
+            let _runtime = runtime.enter();
+            let server = Server { session_name: postgres::session_name(), last_used: LastUsed::default() };
+            let options = options.application_name(&server.session_name);
+            let pool = runtime.block_on(postgres::connect(options, &place, most))?;
+            runtime.block_on(expect_usable(&pool, &server.last_used, &place))?;
+            (SqlxPostgresConnector::from_sqlx_postgres_pool(pool), Backend::Postgres(server), place)
         } else {
             let file = sqlite::parse(url)?;
             let pool = runtime.block_on(sqlite::connect(&file, most))?;
@@ -87,7 +91,7 @@ impl Store {
     /// The name by which the server lists the sessions of this process; empty where there is no server.
     pub fn session_name(&self) -> &str {
         match &self.backend {
-            Backend::Postgres(name) => name,
+            Backend::Postgres(server) => &server.session_name,
             Backend::Sqlite(_) => "",
         }
     }
@@ -107,36 +111,50 @@ impl Store {
     }
 
     /// Reads in one short transaction.
-    pub(crate) fn read<T>(&self, work: impl AsyncFnOnce(&Session) -> Result<T, DbErr>) -> Result<T, StoreError> {
+    pub(crate) fn read<T>(&self, work: impl AsyncFnOnce(&Session<'_>) -> Result<T, DbErr>) -> Result<T, StoreError> {
         self.transact(SqliteTransactionMode::Deferred, work)
     }
 
     /// Reads and writes in one short transaction.
-    pub(crate) fn write<T>(&self, work: impl AsyncFnOnce(&Session) -> Result<T, DbErr>) -> Result<T, StoreError> {
+    pub(crate) fn write<T>(&self, work: impl AsyncFnOnce(&Session<'_>) -> Result<T, DbErr>) -> Result<T, StoreError> {
         self.transact(SqliteTransactionMode::Immediate, work)
     }
 
     fn transact<T>(
         &self,
         mode: SqliteTransactionMode,
-        work: impl AsyncFnOnce(&Session) -> Result<T, DbErr>,
+        work: impl AsyncFnOnce(&Session<'_>) -> Result<T, DbErr>,
     ) -> Result<T, StoreError> {
-        self.wait(async {
-            let session = begin(&self.db, &self.backend, mode).await?;
-            let done = work(&session).await?;
-            session.commit().await?;
-            Ok::<T, Cause>(done)
-        })
+        self.wait(self.in_transaction(mode, async |session| Ok(work(session).await?)))
     }
 
     /// As [`Store::read`], where more than the database can be wrong.
-    pub(super) fn inspect<T>(&self, work: impl AsyncFnOnce(&Session) -> Result<T, Cause>) -> Result<T, StoreError> {
-        self.wait(async {
-            let session = begin(&self.db, &self.backend, SqliteTransactionMode::Deferred).await?;
-            let done = work(&session).await?;
-            session.commit().await?;
-            Ok::<T, Cause>(done)
-        })
+    pub(super) fn inspect<T>(&self, work: impl AsyncFnOnce(&Session<'_>) -> Result<T, Cause>) -> Result<T, StoreError> {
+        self.wait(self.in_transaction(SqliteTransactionMode::Deferred, work))
+    }
+
+    async fn in_transaction<T>(
+        &self,
+        mode: SqliteTransactionMode,
+        work: impl AsyncFnOnce(&Session<'_>) -> Result<T, Cause>,
+    ) -> Result<T, Cause> {
+        match &self.backend {
+            Backend::Postgres(Server { last_used, .. }) => {
+                let mut connection = last_used.take(self.db.get_postgres_connection_pool()).await?;
+                let session = Session::Postgres(Mutex::new(connection.begin_with(postgres::BEGIN).await?));
+                let done = work(&session).await?;
+                session.commit().await?;
+                last_used.keep(connection);
+                Ok(done)
+            }
+            Backend::Sqlite(_) => {
+                let options = TransactionOptions { sqlite_transaction_mode: Some(mode), ..Default::default() };
+                let session = Session::Sqlite(self.db.begin_with_options(options).await?);
+                let done = work(&session).await?;
+                session.commit().await?;
+                Ok(done)
+            }
+        }
     }
 
     /// The language of its statements.
@@ -173,16 +191,21 @@ impl Store {
     }
 }
 
-async fn begin(db: &DatabaseConnection, backend: &Backend, mode: SqliteTransactionMode) -> Result<Session, Cause> {
-    match backend {
-        Backend::Postgres(_) => {
-            Ok(Session::Postgres(Mutex::new(postgres::begin(db.get_postgres_connection_pool()).await?)))
-        }
-        Backend::Sqlite(_) => {
-            let options = TransactionOptions { sqlite_transaction_mode: Some(mode), ..Default::default() };
-            Ok(Session::Sqlite(db.begin_with_options(options).await?))
+impl Drop for Store {
+    fn drop(&mut self) {
+        if let Backend::Postgres(server) = &self.backend {
+            // It goes back to its pool by a task.
+            let _runtime = self.runtime.enter();
+            server.last_used.give_back();
         }
     }
+}
+
+/// A server, to this process.
+pub(super) struct Server {
+    session_name: String,
+    /// The connection of short transactions.
+    last_used: LastUsed,
 }
 
 /// The database, for a task in the background.

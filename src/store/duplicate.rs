@@ -121,10 +121,11 @@ fn reason(earlier: &Earlier, device: &str, contract: &Contract) -> Reason {
         true => "same values".to_owned(),
         false => format!("differs in {}{}", names.join(", "), cut_hint(earlier, contract)),
     };
+    let key = if contract.long.is_some() { "device, metric and timestamp" } else { "device and timestamp" };
     Reason {
         column: String::new(),
         value: device.to_owned(),
         rule: Rule::DuplicateKey,
-        message: format!("{place} has this device and timestamp already: {comparison}"),
+        message: format!("{place} has this {key} already: {comparison}"),
     }
 }

@@ -14,6 +14,8 @@ const SQLITE_COLUMNS: i64 = 2000;
 const POSTGRES_ROW: usize = 8160;
 /// What a row takes beside its sensors: its header and the columns of the program's own.
 const ROW_OVERHEAD: usize = 24 + 32;
+/// Columns of `iot_readings` beside the sensors.
+const VIEW_COLUMNS: i64 = 4;
 
 /// Whether `iot_raw_data` takes so many `missing` columns more, and a row of the contract's sensors.
 ///
@@ -44,6 +46,23 @@ pub(super) async fn expect_room(
         return Err(Cause::Schema(format!(
             "a row of the contract's required sensors takes {bytes} bytes, PostgreSQL stores {POSTGRES_ROW} at most; \
              declare fewer of them, or some as required = false"
+        )));
+    }
+    Ok(())
+}
+
+/// Whether `iot_readings` has room for a column of each sensor of the long layout.
+///
+/// # Errors
+/// When it does not, or the database can't be asked.
+pub(super) async fn expect_room_in_view(db: &impl ConnectionTrait, embedded: bool) -> Result<(), Cause> {
+    let most = if embedded { SQLITE_COLUMNS } else { POSTGRES_COLUMNS };
+    let sensors = number(db, "SELECT count(*) FROM sensor").await?.unwrap_or(0);
+    if sensors + VIEW_COLUMNS > most {
+        return Err(Cause::Schema(format!(
+            "iot_readings would have {} columns, sensors of earlier contracts among them: the most is {most}; give this \
+             contract a database of its own, or fewer sensors",
+            sensors + VIEW_COLUMNS
         )));
     }
     Ok(())

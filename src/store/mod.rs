@@ -3,14 +3,18 @@
 //! What differs between the two databases stands in `postgres/` and `sqlite/`, a file of the same name wherever both do the same.
 
 mod choose;
+mod columns;
 mod connection;
 mod contract;
 mod dialect;
 mod duplicate;
 pub mod entity;
 mod error;
+mod layout;
 mod limits;
+mod measurement;
 mod postgres;
+mod readings_view;
 mod reaggregate;
 mod rejections;
 mod rollup;
@@ -20,6 +24,7 @@ mod snapshot;
 mod sqlite;
 mod transaction;
 mod unload;
+mod unnamed_columns;
 mod window;
 
 pub use connection::Store;
@@ -33,4 +38,6 @@ pub use session::Session;
 pub use snapshot::{FileRows, Snapshot, StoredAggregate};
 pub use transaction::{LoadTransaction, Totals};
 pub use unload::{TakenOut, Unloading};
+pub use unnamed_columns::UnnamedColumn;
+pub(crate) use unnamed_columns::keep_columns_statement;
 pub use window::WindowPin;

@@ -11,11 +11,12 @@ use std::sync::atomic::AtomicBool;
 use iotpipe_core::aggregate::Aggregates;
 use sea_orm::{ConnectionTrait, DbErr, EntityTrait};
 
+use super::columns::{ValuesIn, aggregated_sensors};
 use super::connection::{Backend, Store};
 use super::entity::sensor_aggregates;
 use super::error::{Cause, StoreError};
 use super::window::{LEFT, number, pinned};
-use super::{postgres, schema, sqlite};
+use super::{postgres, sqlite};
 
 /// Values of files that wait for their transaction, at most; a file with more goes alone.
 const VALUES_AT_ONCE: usize = 100_000;
@@ -54,8 +55,7 @@ impl Store {
     /// # Errors
     /// When the database is away, full or busy, or another process has pinned another length meanwhile.
     pub fn reaggregate(&self, micros: i64, stop: &AtomicBool, done: &mut dyn FnMut(u64)) -> Result<(), StoreError> {
-        let sensors =
-            self.inspect(async |session| Ok(schema::aggregated_columns(session, self.is_embedded()).await?))?;
+        let sensors = self.inspect(async |session| Ok(aggregated_sensors(session, self.is_embedded()).await?))?;
         let work = Work { micros, sensors, stop };
         match &self.backend {
             Backend::Postgres(_) => postgres::reaggregate(self, &work, done),
@@ -83,8 +83,8 @@ impl Store {
 pub(super) struct Work<'a> {
     /// Length of a window.
     pub(super) micros: i64,
-    /// Columns with numbers or truth, of every contract so far, and whether it is truth.
-    pub(super) sensors: Vec<(String, bool)>,
+    /// Sensors with numbers or truth, of every contract so far, and where their values stand.
+    pub(super) sensors: Vec<(String, ValuesIn)>,
     /// Set when the work should end early.
     pub(super) stop: &'a AtomicBool,
 }
@@ -94,9 +94,21 @@ impl Work<'_> {
         Aggregates::of_sensors(self.micros, self.sensors.iter().map(|(name, _)| name.clone()))
     }
 
-    /// The sensors as columns of a SELECT, each behind a comma and made a float.
+    /// The sensors as columns of a SELECT from [`Work::table`], which is `r` there, each behind a comma and made a float.
     pub(super) fn columns(&self, as_float: fn(&str, bool) -> String) -> String {
-        self.sensors.iter().map(|(name, is_boolean)| format!(", {}", as_float(name, *is_boolean))).collect()
+        let column = |(name, values): &(String, ValuesIn)| match values {
+            ValuesIn::Column { is_boolean } => format!(", {}", as_float(name, *is_boolean)),
+            ValuesIn::Rows { sensor_id } => format!(", CASE WHEN r.sensor_id = {sensor_id} THEN r.value END"),
+        };
+        self.sensors.iter().map(column).collect()
+    }
+
+    /// Where the rows stand.
+    pub(super) fn table(&self) -> &'static str {
+        match self.sensors.first() {
+            Some((_, ValuesIn::Rows { .. })) => "iot_raw_values",
+            _ => "iot_raw_data",
+        }
     }
 }
 

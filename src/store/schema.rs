@@ -1,18 +1,19 @@
-//! The part of the schema that follows the contract: a column per sensor, and the view over them.
+//! The part of the schema that follows the contract: a column per sensor or a row per sensor, and the view over them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use iotpipe_core::contract::{Contract, Sensor, SensorType};
 use migration::{Migrator, MigratorTrait};
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, FromQueryResult, IsolationLevel,
-    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, IsolationLevel, SqliteTransactionMode,
+    TransactionOptions, TransactionTrait,
 };
 
+use super::columns::columns;
 use super::error::{Cause, plain};
-use super::limits;
 use super::session::Session;
 use super::window::{self, WindowPin};
+use super::{layout, limits, readings_view};
 
 /// Any number: the same in every iotpipe process, so that two of them do not migrate at once.
 const MIGRATION_LOCK: i64 = 0x696f_7470;
@@ -47,9 +48,26 @@ pub(super) async fn migrate(
 async fn change(db: &DatabaseTransaction, contract: &Contract, pin: WindowPin, embedded: bool) -> Result<(), Cause> {
     Migrator::up(db, None).await.map_err(not_ours)?;
     window::pin(db, contract.window_micros, pin, embedded).await?;
+    let switched = layout::pin(db, contract).await?;
+    let widened = match contract.long {
+        None => add_columns(db, contract, embedded).await?,
+        Some(_) => {
+            let widened = layout::register(db, contract).await?;
+            limits::expect_room_in_view(db, embedded).await?;
+            widened
+        }
+    };
+    let statements = readings_view::statements(db, contract, switched || widened, embedded).await?;
+    db.execute_unprepared(&statements).await.map_err(not_ours)?;
+    Ok(())
+}
+
+/// Adds a column to `iot_raw_data` for each new sensor of the wide layout; says whether one is of another type now.
+async fn add_columns(db: &DatabaseTransaction, contract: &Contract, embedded: bool) -> Result<bool, Cause> {
     let columns = columns(db, embedded).await?;
     let missing = contract.sensors.iter().filter(|sensor| !columns.contains_key(&sensor.name)).count();
     limits::expect_room(db, contract, missing, embedded).await?;
+    let mut widened = false;
     for sensor in by_width(contract) {
         let wanted = column_type(sensor.kind, embedded);
         match columns.get(&sensor.name) {
@@ -60,6 +78,7 @@ async fn change(db: &DatabaseTransaction, contract: &Contract, pin: WindowPin, e
             Some(found) if found.eq_ignore_ascii_case(wanted) => {}
             Some(found) if is_wider(found, sensor.kind, embedded) => {
                 db.execute_unprepared(&widen(&sensor.name, wanted, embedded)).await?;
+                widened = true;
             }
             Some(found) => {
                 return Err(Cause::Schema(format!(
@@ -69,9 +88,7 @@ async fn change(db: &DatabaseTransaction, contract: &Contract, pin: WindowPin, e
             }
         }
     }
-    let statements = readings_view(db, contract, embedded).await?;
-    db.execute_unprepared(&statements).await.map_err(not_ours)?;
-    Ok(())
+    Ok(widened)
 }
 
 /// Whether a column of whole numbers is to hold others, too.
@@ -130,7 +147,7 @@ fn by_width(contract: &Contract) -> Vec<&Sensor> {
 
 /// Whether nothing is left to do. Needs no more than the right to read.
 pub(super) async fn is_current(
-    db: &Session,
+    db: &Session<'_>,
     contract: &Contract,
     pin: WindowPin,
     embedded: bool,
@@ -141,11 +158,17 @@ pub(super) async fn is_current(
     }
     let Some(pinned) = window::pinned(db).await? else { return Ok(false) };
     window::compare(pinned, contract.window_micros, pin)?;
+    if !layout::is_pinned(db, contract).await? {
+        return Ok(false);
+    }
+    if contract.long.is_some() {
+        return Ok(layout::is_registered(db, contract).await?);
+    }
     let fits = |s: &Sensor| columns.get(&s.name).is_some_and(|c| c.eq_ignore_ascii_case(column_type(s.kind, embedded)));
     Ok(contract.sensors.iter().all(fits))
 }
 
-async fn has_migrations(db: &Session, embedded: bool) -> Result<bool, DbErr> {
+async fn has_migrations(db: &Session<'_>, embedded: bool) -> Result<bool, DbErr> {
     let query = match embedded {
         false => "SELECT count(to_regclass('seaql_migrations'))",
         true => "SELECT count(*) FROM sqlite_master WHERE name = 'seaql_migrations'",
@@ -153,7 +176,7 @@ async fn has_migrations(db: &Session, embedded: bool) -> Result<bool, DbErr> {
     Ok(window::number(db, query).await? == Some(1))
 }
 
-async fn are_migrations_applied(db: &Session) -> Result<bool, Cause> {
+async fn are_migrations_applied(db: &Session<'_>) -> Result<bool, Cause> {
     let mut applied = HashSet::new();
     for row in db.rows("SELECT version FROM seaql_migrations").await? {
         applied.insert(row.try_get_by_index::<String>(0)?);
@@ -167,41 +190,6 @@ async fn are_migrations_applied(db: &Session) -> Result<bool, Cause> {
     Ok(known.iter().all(|version| applied.contains(version)))
 }
 
-#[derive(FromQueryResult)]
-struct Column {
-    name: String,
-    kind: String,
-}
-
-/// Columns of `iot_raw_data` and their types, empty when there is no such table.
-async fn columns(db: &impl ConnectionTrait, embedded: bool) -> Result<HashMap<String, String>, DbErr> {
-    Ok(ordered_columns(db, embedded).await?.into_iter().map(|c| (c.name, c.kind)).collect())
-}
-
-async fn ordered_columns(db: &impl ConnectionTrait, embedded: bool) -> Result<Vec<Column>, DbErr> {
-    let query = match embedded {
-        false => {
-            "SELECT a.attname::text AS name, format_type(a.atttypid, a.atttypmod) AS kind FROM pg_attribute a
-             WHERE a.attrelid = to_regclass('iot_raw_data') AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"
-        }
-        true => "SELECT name, type AS kind FROM pragma_table_info('iot_raw_data') ORDER BY cid",
-    };
-    Column::find_by_statement(Statement::from_string(db.get_database_backend(), query)).all(db).await
-}
-
-/// Columns of `iot_raw_data` whose values are aggregated, of this contract and of earlier ones, and whether they are
-/// boolean.
-pub(super) async fn aggregated_columns(db: &Session, embedded: bool) -> Result<Vec<(String, bool)>, DbErr> {
-    let own = ["device_id", "ts", "file_id", "line_number"];
-    let is_aggregated =
-        |c: &Column| !own.contains(&c.name.as_str()) && AGGREGATED.contains(&c.kind.to_lowercase().as_str());
-    let columns = ordered_columns(db, embedded).await?.into_iter().filter(is_aggregated);
-    Ok(columns.map(|c| (c.name, c.kind.eq_ignore_ascii_case("boolean"))).collect())
-}
-
-/// What [`column_type`] says of types that are aggregated.
-const AGGREGATED: &[&str] = &["double precision", "real", "bigint", "integer", "boolean"];
-
 /// The database's name for a sensor's type.
 fn column_type(kind: SensorType, embedded: bool) -> &'static str {
     match (kind, embedded) {
@@ -212,73 +200,4 @@ fn column_type(kind: SensorType, embedded: bool) -> &'static str {
         (SensorType::Boolean, _) => "boolean",
         (SensorType::Text, _) => "text",
     }
-}
-
-/// Sensors of earlier contracts stay in the view: what was loaded can be read. A view that is there keeps its columns where
-/// they are, new ones stand behind them, so that PostgreSQL replaces it in place: who may read it still may, and views that
-/// others have made of it stay.
-async fn readings_view(db: &impl ConnectionTrait, contract: &Contract, embedded: bool) -> Result<String, Cause> {
-    let own = ["device_id", "ts", "file_id", "line_number"];
-    let mut sensors: Vec<String> = contract.sensors.iter().map(|s| s.name.clone()).collect();
-    for column in ordered_columns(db, embedded).await? {
-        if !own.contains(&column.name.as_str()) && !sensors.contains(&column.name) {
-            sensors.push(column.name);
-        }
-    }
-    let mut columns: Vec<&str> = ["ts", "device"].to_vec();
-    columns.extend(sensors.iter().map(String::as_str));
-    columns.extend(["file", "line_number"]);
-    let present = if embedded { Vec::new() } else { view_columns(db).await? };
-    let is_replaced = !present.is_empty() && present.iter().all(|column| columns.contains(&column.as_str()));
-    if is_replaced {
-        let place = |column: &&str| present.iter().position(|there| there == column).unwrap_or(usize::MAX);
-        columns.sort_by_key(place);
-    }
-    let (begin, end) = match (embedded, is_replaced) {
-        (true, _) => ("DROP VIEW IF EXISTS iot_readings; CREATE VIEW".to_owned(), String::new()),
-        (false, true) => ("CREATE OR REPLACE VIEW".to_owned(), String::new()),
-        (false, false) => ("DROP VIEW IF EXISTS iot_readings; CREATE VIEW".to_owned(), grants(db).await?),
-    };
-    let columns: Vec<String> = columns.into_iter().map(|column| expression(column, embedded)).collect();
-    Ok(format!(
-        "{begin} iot_readings AS SELECT {}
-         FROM iot_raw_data r JOIN device d ON d.id = r.device_id LEFT JOIN manifest m ON m.id = r.file_id;{end}",
-        columns.join(", ")
-    ))
-}
-
-/// What a column of the view is.
-fn expression(column: &str, embedded: bool) -> String {
-    match column {
-        // Whole seconds are rounded down, also before 1970, so that the microseconds behind them are never negative.
-        "ts" if embedded => {
-            "strftime('%Y-%m-%dT%H:%M:%S', (r.ts - (r.ts % 1000000 + 1000000) % 1000000) / 1000000, 'unixepoch')
-             || printf('.%06dZ', (r.ts % 1000000 + 1000000) % 1000000) AS ts"
-                .to_owned()
-        }
-        "device" => "d.name AS device".to_owned(),
-        "file" => "m.source AS file".to_owned(),
-        column => format!("r.\"{column}\""),
-    }
-}
-
-/// Columns of the view on PostgreSQL, in order; none where there is no such view.
-async fn view_columns(db: &impl ConnectionTrait) -> Result<Vec<String>, DbErr> {
-    let query = "SELECT a.attname::text FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
-                 WHERE a.attrelid = to_regclass('iot_readings') AND c.relkind = 'v' AND a.attnum > 0 ORDER BY a.attnum";
-    texts(db, query).await
-}
-
-/// The statements that let those read a view made anew who might read the one before.
-async fn grants(db: &impl ConnectionTrait) -> Result<String, DbErr> {
-    let query = "SELECT format(' GRANT %s ON iot_readings TO %s;', a.privilege_type,
-                        CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END)
-                 FROM pg_class c, aclexplode(c.relacl) a
-                 WHERE c.oid = to_regclass('iot_readings') AND a.grantee <> c.relowner";
-    Ok(texts(db, query).await?.concat())
-}
-
-async fn texts(db: &impl ConnectionTrait, query: &str) -> Result<Vec<String>, DbErr> {
-    let rows = db.query_all_raw(Statement::from_string(db.get_database_backend(), query)).await?;
-    rows.iter().map(|row| row.try_get_by_index(0)).collect()
 }

@@ -6,15 +6,15 @@ use sqlx::{AssertSqlSafe, Transaction};
 use tokio::sync::Mutex;
 
 /// An open transaction.
-pub enum Session {
+pub enum Session<'c> {
     /// Statements travel unnamed: a pooler may have given this transaction a session of the server on which another
     /// client has named its own.
-    Postgres(Mutex<Transaction<'static, Postgres>>),
+    Postgres(Mutex<Transaction<'c, Postgres>>),
     /// sea-orm's own.
     Sqlite(DatabaseTransaction),
 }
 
-impl Session {
+impl Session<'_> {
     pub(super) async fn commit(self) -> Result<(), DbErr> {
         match self {
             Session::Postgres(transaction) => transaction.into_inner().commit().await.map_err(exec_error),
@@ -43,23 +43,20 @@ fn exec_error(error: sqlx::Error) -> DbErr {
     DbErr::Exec(RuntimeErr::SqlxError(error.into()))
 }
 
-async fn fetch(
-    transaction: &Mutex<Transaction<'static, Postgres>>,
-    statement: &Statement,
-) -> Result<Vec<PgRow>, DbErr> {
+async fn fetch(transaction: &Mutex<Transaction<'_, Postgres>>, statement: &Statement) -> Result<Vec<PgRow>, DbErr> {
     let sql = AssertSqlSafe(statement.to_string());
     let mut transaction = transaction.lock().await;
     let rows = sqlx::query(sql).persistent(false).fetch_all(&mut **transaction).await;
     rows.map_err(|error| DbErr::Query(RuntimeErr::SqlxError(error.into())))
 }
 
-async fn run(transaction: &Mutex<Transaction<'static, Postgres>>, sql: String) -> Result<PgQueryResult, DbErr> {
+async fn run(transaction: &Mutex<Transaction<'_, Postgres>>, sql: String) -> Result<PgQueryResult, DbErr> {
     let mut transaction = transaction.lock().await;
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut **transaction).await.map_err(exec_error)
 }
 
 #[async_trait::async_trait]
-impl ConnectionTrait for Session {
+impl ConnectionTrait for Session<'_> {
     fn get_database_backend(&self) -> DbBackend {
         match self {
             Session::Postgres(_) => DbBackend::Postgres,

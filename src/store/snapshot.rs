@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use sea_orm::sea_query::{Expr, ExprTrait, IntoColumnRef, Order, PostgresQueryBuilder, Query};
+use sea_orm::sea_query::{Expr, ExprTrait, IntoColumnRef, PostgresQueryBuilder, Query};
 
 use super::duplicate::Earlier;
-use super::entity::{device, file_aggregates, iot_raw_data};
+use super::entity::{device, file_aggregates};
 use super::error::StoreError;
 use super::rollup::{deviation, felt, merged};
 use iotpipe_core::aggregate::{Stats, TOLERANCE};
@@ -78,7 +78,7 @@ pub struct FileRows {
     pub file_id: i64,
     /// Its state in the manifest.
     pub state: Option<String>,
-    /// Rows in `iot_raw_data`.
+    /// Rows in `iot_raw_data` and in `iot_raw_values`.
     pub rows: i64,
 }
 
@@ -96,19 +96,21 @@ pub struct StoredAggregate {
 }
 
 pub(super) const ROWS_BY_FILE: &str = "SELECT r.file_id, m.state, r.n FROM
-    (SELECT file_id, count(*) AS n FROM iot_raw_data GROUP BY file_id) r LEFT JOIN manifest m ON m.id = r.file_id";
+    (SELECT file_id, CAST(sum(n) AS bigint) AS n FROM (
+         SELECT file_id, count(*) AS n FROM iot_raw_data GROUP BY file_id
+         UNION ALL SELECT file_id, count(*) FROM iot_raw_values GROUP BY file_id) AS t GROUP BY file_id) r
+    LEFT JOIN manifest m ON m.id = r.file_id";
 
-/// One parameter, the file; `ts` is the time of the reading as text.
-pub(super) fn rows_of(ts: &'static str) -> String {
-    use iot_raw_data::{Column, Entity};
-    Query::select()
-        .column((Entity, Column::LineNumber))
-        .expr(Expr::cust(format!("device.name || ' at ' || {ts}")))
-        .from(Entity)
-        .inner_join(device::Entity, device_is((Entity, Column::DeviceId)))
-        .and_where(Expr::cust("iot_raw_data.file_id = $1"))
-        .order_by((Entity, Column::LineNumber), Order::Asc)
-        .to_string(PostgresQueryBuilder)
+/// One parameter, the file; `time` makes a text of the time of a reading.
+pub(super) fn rows_of(time: fn(&str) -> String) -> String {
+    let (of_row, of_measurement) = (time("r.ts"), time("v.ts"));
+    format!(
+        "SELECT r.line_number, d.name || ' at ' || {of_row} FROM iot_raw_data r JOIN device d ON d.id = r.device_id
+         WHERE r.file_id = $1
+         UNION ALL
+         SELECT v.line_number, d.name || ' ' || s.name || ' at ' || {of_measurement} FROM iot_raw_values v
+         JOIN device d ON d.id = v.device_id JOIN sensor s ON s.id = v.sensor_id WHERE v.file_id = $1 ORDER BY 1"
+    )
 }
 
 /// One parameter, the file; `micros` is the window's start in microseconds.

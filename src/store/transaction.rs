@@ -3,6 +3,7 @@
 use sea_orm::Statement;
 
 use super::error::StoreError;
+use super::layout::delete_rows;
 use super::rollup;
 use iotpipe_core::aggregate::Aggregates;
 use iotpipe_core::devices::DeviceNames;
@@ -36,7 +37,7 @@ pub trait LoadTransaction {
         self.execute(&rollup::set_by(file_id))?;
         self.execute(&format!("DELETE FROM set_aside WHERE file_id = {file_id}"))?;
         match replaced {
-            true => self.execute(&format!("DELETE FROM iot_raw_data WHERE file_id = {file_id}")),
+            true => delete_rows(file_id).iter().try_for_each(|statement| self.execute(statement)),
             false => Ok(()),
         }
     }
@@ -50,7 +51,7 @@ pub trait LoadTransaction {
         Ok(())
     }
 
-    /// Inserts the readings of `batch` into `iot_raw_data`, and moves those whose key exists to its rejections. One that is
+    /// Inserts the readings of `batch` into the table of their layout, and moves those whose key exists to its rejections. One that is
     /// stored from this very line stays.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use sea_orm::DbErr;
 
 use super::connection::Store;
 use super::error::StoreError;
+use super::layout::delete_rows;
 use super::rollup::add_up_anew;
 use super::session::Session;
 use super::window;
@@ -61,7 +62,10 @@ impl Store {
                 transaction.change(statement).await?;
             }
             transaction.change(&format!("DELETE FROM set_aside WHERE file_id = {file_id}")).await?;
-            let rows = transaction.change(&format!("DELETE FROM iot_raw_data WHERE file_id = {file_id}")).await?;
+            let mut rows = 0;
+            for statement in delete_rows(file_id) {
+                rows += transaction.change(&statement).await?;
+            }
             Ok(Ok(TakenOut::Rows(rows)))
         })?
     }
@@ -69,7 +73,7 @@ impl Store {
 
 /// Keeps everybody from adding to totals until the transaction ends; gives the number of files whose statistics are of
 /// another window, where there are any.
-async fn lock_totals(transaction: &Session, for_update: &str) -> Result<Option<i64>, DbErr> {
+async fn lock_totals(transaction: &Session<'_>, for_update: &str) -> Result<Option<i64>, DbErr> {
     window::number(transaction, &format!("{} {for_update}", window::PINNED)).await?;
     Ok(window::number(transaction, window::LEFT).await?.filter(|left| *left > 0))
 }

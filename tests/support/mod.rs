@@ -52,6 +52,11 @@ macro_rules! on_both_databases {
     };
 }
 
+/// The program that is tried: the one that was built with the tests, or another release, to see what fails on it.
+pub fn program() -> PathBuf {
+    std::env::var_os("IOTPIPE_TEST_PROGRAM").map_or_else(|| env!("CARGO_BIN_EXE_iotpipe").into(), PathBuf::from)
+}
+
 /// A folder with `data/`, an `iotpipe.toml` and an empty database. Both go when it is dropped.
 pub struct World {
     dir: TempDir,
@@ -117,7 +122,7 @@ impl World {
 
     /// The program, in the world's folder, on the world's database, not yet started.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_iotpipe"));
+        let mut command = Command::new(program());
         command.args(args).current_dir(self.dir.path()).env("DATABASE_URL", &self.url);
         command.env_remove("RUST_LOG").stdin(Stdio::null());
         command
@@ -128,8 +133,8 @@ impl World {
         let program = self.path("program");
         if !program.exists() {
             // Where the program was built, that user may have no way to. A copy is busy while another test starts its own.
-            let built = env!("CARGO_BIN_EXE_iotpipe");
-            std::fs::hard_link(built, &program).or_else(|_| std::fs::copy(built, &program).map(drop)).unwrap();
+            let tried = self::program();
+            std::fs::hard_link(&tried, &program).or_else(|_| std::fs::copy(&tried, &program).map(drop)).unwrap();
         }
         for path in [self.path(""), self.path("data"), self.path("iotpipe.toml"), program.clone()] {
             std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();

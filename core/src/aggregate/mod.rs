@@ -78,7 +78,13 @@ impl Aggregates {
 
     /// What `reading` of `batch` measured, a value per aggregated sensor.
     pub fn values_of<'b>(&'b self, batch: &'b Batch, reading: &'b Reading) -> impl Iterator<Item = Option<f64>> + 'b {
-        self.sensors.iter().map(|(sensor, _)| batch.cells[reading.cells as usize + sensor].as_f64())
+        let at = reading.cells as usize;
+        let measured = batch.sensors.get(at).map(|sensor| *sensor as usize);
+        self.sensors.iter().map(move |(sensor, _)| match measured {
+            None => batch.cells[at + sensor].as_f64(),
+            Some(measured) if measured == *sensor => batch.cells[at].as_f64(),
+            Some(_) => None,
+        })
     }
 
     /// Room that is taken, in values of [`Stats`].
@@ -104,6 +110,13 @@ impl Aggregates {
 
     /// Adds the readings of `batch`; gives those for whose window there was no room.
     pub fn add(&mut self, batch: &Batch) -> Vec<Reading> {
+        match batch.sensors.is_empty() {
+            true => self.add_rows(batch),
+            false => self.add_measurements(batch),
+        }
+    }
+
+    fn add_rows(&mut self, batch: &Batch) -> Vec<Reading> {
         let mut left = Vec::new();
         let mut last = ((u32::MAX, i64::MIN), None);
         for reading in &batch.readings {
@@ -119,6 +132,29 @@ impl Aggregates {
                 if let Some(value) = batch.cells[reading.cells as usize + sensor].as_f64() {
                     self.stats[place + offset].add(value);
                 }
+            }
+        }
+        left
+    }
+
+    /// The same where each reading is of one sensor.
+    fn add_measurements(&mut self, batch: &Batch) -> Vec<Reading> {
+        let mut offsets = vec![None; self.sensors.iter().map(|(sensor, _)| sensor + 1).max().unwrap_or(0)];
+        self.sensors.iter().enumerate().for_each(|(offset, (sensor, _))| offsets[*sensor] = Some(offset));
+        let mut left = Vec::new();
+        let mut last = ((u32::MAX, i64::MIN), None);
+        for reading in &batch.readings {
+            let key = (reading.device, reading.ts.div_euclid(self.window));
+            if last.0 != key {
+                last = (key, self.place(key));
+            }
+            let Some(place) = last.1 else {
+                left.push(*reading);
+                continue;
+            };
+            let (sensor, cell) = batch.measurement(reading);
+            if let (Some(Some(offset)), Some(value)) = (offsets.get(sensor as usize), cell.as_f64()) {
+                self.stats[place + offset].add(value);
             }
         }
         left

@@ -5,6 +5,7 @@ use std::time::Duration;
 use encoding_rs::Encoding;
 use regex::Regex;
 
+use super::metrics::Metrics;
 use super::null_values::NullValues;
 use super::number::{Decimal, NumberStyle};
 use super::timestamp::TimestampFormat;
@@ -25,6 +26,8 @@ pub struct Contract {
     pub device: DeviceRule,
     /// What is measured; at least one, names unique.
     pub sensors: Vec<Sensor>,
+    /// How to read rows of one measurement each; `None` where a row has a column per sensor.
+    pub long: Option<LongRows>,
     /// What to do with a file that has columns the contract does not name.
     pub extra_columns: ExtraColumns,
     /// Share of rejected rows (0…1) above which the whole file is refused.
@@ -40,6 +43,46 @@ pub struct Contract {
     pub body: String,
 }
 
+/// The long layout: a row has one measurement, a column says of what, another has the value.
+#[derive(Debug, Clone)]
+pub struct LongRows {
+    /// The column that says what was measured.
+    pub metric: ColumnName,
+    /// The column of the value.
+    pub value: ColumnName,
+    /// Whether rows whose metric no sensor names are skipped; where not, they are rejected.
+    pub skips_unknown: bool,
+    /// Which sensor a metric means.
+    pub metrics: Metrics,
+}
+
+impl Contract {
+    /// How many cells a reading has: one per sensor, or the one that its row measured.
+    #[inline]
+    pub fn width(&self) -> usize {
+        match self.long {
+            None => self.sensors.len(),
+            Some(_) => 1,
+        }
+    }
+
+    /// All columns that it names.
+    pub fn columns(&self) -> impl Iterator<Item = &ColumnName> {
+        let device = match &self.device {
+            DeviceRule::Column(column) => Some(column),
+            _ => None,
+        };
+        let sensors = self.sensors.iter().filter(|_| self.long.is_none()).map(|sensor| &sensor.column);
+        let long = self.long.iter().flat_map(|long| [&long.metric, &long.value]);
+        self.timestamp.columns.iter().chain(device).chain(sensors).chain(long)
+    }
+
+    /// Whether it names the column of this name.
+    pub fn names_column(&self, name: &str) -> bool {
+        self.columns().any(|column| column.fits(name))
+    }
+}
+
 /// The dialect of the CSV files.
 #[derive(Debug, Clone)]
 pub struct CsvFormat {
@@ -53,8 +96,8 @@ pub struct CsvFormat {
     pub skip_lines_after_header: u64,
     /// The names of the columns, where files have no header.
     pub header: Option<Vec<String>>,
-    /// What a line begins with that is skipped.
-    pub comment: Option<String>,
+    /// What lines begin with that are skipped.
+    pub comments: Vec<String>,
     /// The encoding of a file without a byte order mark; `None` for UTF-8.
     pub encoding: Option<&'static Encoding>,
     /// Whether a quoted field may hold line ends. Where not, a line end ends a row, whatever is open.
@@ -105,6 +148,14 @@ pub enum ColumnName {
 }
 
 impl ColumnName {
+    /// Whether it means a column of this name (already trimmed).
+    pub fn fits(&self, name: &str) -> bool {
+        match self {
+            ColumnName::Spelled(spellings) => spellings.iter().any(|spelling| spelling.trim() == name),
+            ColumnName::Match(pattern) => pattern.is_match(name),
+        }
+    }
+
     /// As people know it: its first spelling, or the pattern.
     pub fn shown(&self) -> &str {
         match self {

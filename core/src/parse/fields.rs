@@ -38,6 +38,16 @@ impl Place {
         Self::plain(self.start as usize + bytes, self.end as usize + bytes)
     }
 
+    /// What stands there in the line that begins at 0.
+    pub(super) fn of<'a>(&self, line: &'a [u8]) -> &'a [u8] {
+        &line[self.start as usize..self.end as usize]
+    }
+
+    /// The same without so many bytes at its end.
+    pub(super) fn shorter(self, bytes: u32) -> Self {
+        Self { end: self.end - bytes, ..self }
+    }
+
     fn unescaped(start: usize, end: usize) -> Self {
         Self { start: start as u32 | UNESCAPED, end: end as u32 | UNESCAPED }
     }
@@ -112,8 +122,8 @@ pub(super) enum Split {
     /// A quoted field with text behind its closing quote, or open at the end of its line (of the file, where fields may
     /// hold line ends); or more than [`MAX_ROW`] bytes.
     Malformed,
-    /// A line that ends before `end` and is no JSON object; the next begins at `next`.
-    NoObject { end: usize, next: usize },
+    /// A line that ends before `end` and is not of the file's format; the next begins at `next`.
+    Other { end: usize, next: usize },
     /// The row goes on behind the bytes.
     More,
 }

@@ -5,30 +5,9 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::fields::{FieldIndex, MAX_ROW, Place, Split};
-use super::line_end::{LineEnd, LineEnds};
-use crate::contract::{ColumnName, Contract, DeviceRule};
-
-/// What a source file is written in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FileFormat {
-    /// Fields between delimiters, under a header.
-    Csv,
-    /// An object per line.
-    JsonLines,
-}
-
-impl FileFormat {
-    /// By the ending of a file's name, compressed or not.
-    pub fn of(name: &str) -> FileFormat {
-        let lower = name.to_ascii_lowercase();
-        let bare = [".gz", ".zst"].iter().find_map(|ending| lower.strip_suffix(ending)).unwrap_or(&lower);
-        match [".jsonl", ".ndjson"].iter().any(|ending| bare.ends_with(ending)) {
-            true => FileFormat::JsonLines,
-            false => FileFormat::Csv,
-        }
-    }
-}
+use super::fields::Place;
+use super::line::Value;
+use crate::contract::{ColumnName, Contract};
 
 /// The values of a contract, in the order in which they become fields.
 #[derive(Debug, Clone)]
@@ -44,24 +23,11 @@ struct JsonField {
     paths: Vec<Vec<String>>,
 }
 
-/// Where a value stands.
-#[derive(Debug, Clone)]
-enum Value {
-    Plain(Place),
-    /// A text without its escapes.
-    Text(String),
-}
-
 impl JsonFields {
     /// Those that `contract` names.
     pub(super) fn of(contract: &Contract) -> Self {
-        let device = match &contract.device {
-            DeviceRule::Column(column) => Some(column),
-            _ => None,
-        };
-        let sensors = contract.sensors.iter().map(|sensor| &sensor.column);
         let mut fields: Vec<JsonField> = Vec::new();
-        for column in contract.timestamp.columns.iter().chain(device).chain(sensors) {
+        for column in contract.columns() {
             if !fields.iter().any(|field| field.name == column.shown()) {
                 fields.push(JsonField { name: column.shown().to_owned(), paths: paths(column) });
             }
@@ -73,47 +39,8 @@ impl JsonFields {
         self.fields.iter().map(|field| field.name.as_bytes().to_vec()).collect()
     }
 
-    /// Adds the values of the object in the line that begins at `start`.
-    pub(super) fn split(
-        &self,
-        index: &mut FieldIndex,
-        bytes: &[u8],
-        start: usize,
-        line_ends: LineEnds,
-        last: bool,
-    ) -> Split {
-        let found = line_ends.find(&bytes[start..], last);
-        let (end, next) = match found {
-            Some(LineEnd { at, next }) => (start + at, start + next),
-            None if last => (bytes.len(), bytes.len()),
-            None => return Split::More,
-        };
-        if end - start > MAX_ROW {
-            return Split::Malformed;
-        }
-        let line = &bytes[start..end];
-        let closed = found.is_some();
-        if line.trim_ascii().is_empty() {
-            return Split::Row { end: start, lines: 1, next, closed };
-        }
-        match self.values(line) {
-            None => Split::NoObject { end, next },
-            Some(values) => {
-                index.begin(values.len());
-                for value in values {
-                    match value {
-                        None => index.add(Place::plain(start, start)),
-                        Some(Value::Plain(place)) => index.add(place.behind(start)),
-                        Some(Value::Text(text)) => index.add_unescaped(text.as_bytes()),
-                    }
-                }
-                Split::Row { end, lines: 1, next, closed }
-            }
-        }
-    }
-
     /// `None` where the line is no object.
-    fn values(&self, line: &[u8]) -> Option<Vec<Option<Value>>> {
+    pub(super) fn values(&self, line: &[u8]) -> Option<Vec<Option<Value>>> {
         let text = std::str::from_utf8(line).ok()?;
         let mut values = vec![None; self.fields.len()];
         let all: Vec<(usize, &[String])> =
@@ -129,6 +56,28 @@ pub(crate) fn no_object(line: &[u8]) -> String {
         Err(_) => "not valid UTF-8".to_owned(),
         Ok(Err(e)) => format!("not one JSON object: {e}"),
         Ok(Ok(_)) => "not one JSON object".to_owned(),
+    }
+}
+
+/// The paths of the values in an object, as a contract may name them; the first `most`.
+pub(crate) fn paths_in(line: &[u8], most: usize) -> Vec<String> {
+    let mut paths = Vec::new();
+    if let Ok(object) = serde_json::from_slice::<Entries<'_>>(line) {
+        collect_paths(object, "", most, &mut paths);
+    }
+    paths
+}
+
+fn collect_paths(Entries(entries): Entries<'_>, above: &str, most: usize, paths: &mut Vec<String>) {
+    for (key, value) in entries {
+        if paths.len() == most {
+            return;
+        }
+        let path = format!("{above}{key}");
+        match serde_json::from_str::<Entries<'_>>(value.get()) {
+            Ok(object) => collect_paths(object, &format!("{path}."), most, paths),
+            Err(_) => paths.push(path),
+        }
     }
 }
 
@@ -156,8 +105,29 @@ fn object(line: &str, raw: &str, wanted: &[(usize, &[String])], values: &mut [Op
                 _ => {}
             }
         }
-        if !within.is_empty() && value.get().starts_with('{') {
-            object(line, value.get(), &within, values)?;
+        below(line, value.get(), &within, values)?;
+    }
+    Some(())
+}
+
+/// Looks for what is wanted in a value, if it is an object, or an array, whose elements are named by their numbers from 0.
+fn below(line: &str, raw: &str, wanted: &[(usize, &[String])], values: &mut [Option<Value>]) -> Option<()> {
+    match raw.as_bytes().first() {
+        _ if wanted.is_empty() => Some(()),
+        Some(b'{') => object(line, raw, wanted, values),
+        Some(b'[') => array(line, raw, wanted, values),
+        _ => Some(()),
+    }
+}
+
+fn array(line: &str, raw: &str, wanted: &[(usize, &[String])], values: &mut [Option<Value>]) -> Option<()> {
+    let elements: Vec<&RawValue> = serde_json::from_str(raw).ok()?;
+    for (field, path) in wanted {
+        let element = path.first().and_then(|number| number.parse::<usize>().ok()).and_then(|n| elements.get(n));
+        match (element, path) {
+            (Some(element), [_]) => values[*field] = value_of(line, element.get()),
+            (Some(element), [_, rest @ ..]) => below(line, element.get(), &[(*field, rest)], values)?,
+            _ => {}
         }
     }
     Some(())
@@ -169,7 +139,9 @@ fn value_of(line: &str, raw: &str) -> Option<Value> {
     match raw {
         "null" => None,
         _ if !raw.starts_with('"') => Some(Value::Plain(Place::plain(start, start + raw.len()))),
-        _ if raw.contains('\\') => serde_json::from_str(raw).ok().map(Value::Text),
+        _ if raw.contains('\\') => {
+            serde_json::from_str(raw).ok().map(|text: String| Value::Unescaped(text.into_bytes()))
+        }
         _ => Some(Value::Plain(Place::plain(start + 1, start + raw.len() - 1))),
     }
 }
@@ -280,19 +252,6 @@ mod tests {
             let is_object = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&line).is_ok();
             let blank = line.trim().is_empty();
             prop_assert_eq!(rows(line.as_bytes(), 16).first().is_some_and(|row| row != "!"), is_object && !blank);
-        }
-    }
-
-    #[test]
-    fn told_by_the_name() {
-        for (name, expected) in [
-            ("a.jsonl", FileFormat::JsonLines),
-            ("A.NDJSON.gz", FileFormat::JsonLines),
-            ("a.jsonl.zst", FileFormat::JsonLines),
-            ("a.json", FileFormat::Csv),
-            ("jsonl", FileFormat::Csv),
-        ] {
-            assert_eq!(FileFormat::of(name), expected, "{name}");
         }
     }
 }

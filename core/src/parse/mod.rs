@@ -6,9 +6,13 @@
 
 mod block;
 mod fields;
+mod format;
 mod json;
+mod line;
 mod line_end;
+mod line_protocol;
 mod loose;
+mod named;
 mod prologue;
 mod reader;
 mod row;
@@ -19,8 +23,8 @@ mod text;
 
 pub use block::RowBlock;
 pub use fields::{Fields, MAX_ROW};
-pub use json::FileFormat;
-pub(crate) use json::no_object;
+pub use format::FileFormat;
+pub(crate) use json::{no_object, paths_in};
 pub use reader::RowReader;
 pub use row::{Header, Problem, RawRow};
 pub use text::{FileEncoding, text_of};

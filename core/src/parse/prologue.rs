@@ -21,10 +21,10 @@ impl<R: Read> RowReader<R> {
     /// Those of the reader.
     pub fn header(&mut self, csv: &CsvFormat) -> io::Result<Option<Header>> {
         self.begin()?;
-        if let Some(json) = &self.json {
+        if let Some(named) = &self.named {
             let is_empty = self.at_end && self.start == self.end;
             let header = Header {
-                names: json.names(),
+                names: named.names(),
                 line_end: self.line_end.clone().unwrap_or_default(),
                 encoding: self.encoding(),
                 ..Header::default()

@@ -6,6 +6,8 @@ use super::block::{BLOCK_BYTES, RowBlock, RowPlace};
 use super::fields::{Dialect, MAX_ROW, Split};
 use super::json::JsonFields;
 use super::line_end::{LineEnd, LineEnds};
+use super::line_protocol::LineFields;
+use super::named::NamedFields;
 use super::row::Problem;
 use super::split::split;
 use super::text::{FileEncoding, TextReader};
@@ -15,9 +17,10 @@ use crate::contract::{Contract, CsvFormat};
 pub struct RowReader<R> {
     pub(super) reader: TextReader<R>,
     pub(super) dialect: Dialect,
-    pub(super) comment: Option<Vec<u8>>,
-    /// What is looked for where each line is a JSON object.
-    pub(super) json: Option<JsonFields>,
+    /// What lines begin with that are no rows.
+    comments: Vec<Vec<u8>>,
+    /// What is looked for where values have names.
+    pub(super) named: Option<NamedFields>,
     final_newline_required: bool,
     block_bytes: usize,
     /// The rows that are being cut, and the bytes behind them.
@@ -54,8 +57,8 @@ impl<R: Read> RowReader<R> {
         Self {
             reader: TextReader::new(reader, csv.encoding),
             dialect,
-            comment: csv.comment.as_ref().map(|text| text.as_bytes().to_vec()),
-            json: None,
+            comments: csv.comments.iter().map(|text| text.as_bytes().to_vec()).collect(),
+            named: None,
             final_newline_required: csv.final_newline_required,
             block_bytes: BLOCK_BYTES,
             block: RowBlock::default(),
@@ -71,7 +74,13 @@ impl<R: Read> RowReader<R> {
 
     /// Reads a file of one JSON object per line: the fields of its rows are the values that `contract` names.
     pub fn json_lines(reader: R, contract: &Contract) -> Self {
-        Self { json: Some(JsonFields::of(contract)), ..Self::new(reader, &contract.csv) }
+        Self { named: Some(NamedFields::Json(JsonFields::of(contract))), ..Self::new(reader, &contract.csv) }
+    }
+
+    /// Reads a file of InfluxDB line protocol: the same of its tags and fields. Lines that begin with `#` are comments.
+    pub fn line_protocol(reader: R, contract: &Contract) -> Self {
+        let named = Some(NamedFields::LineProtocol(LineFields::of(contract)));
+        Self { named, comments: vec![b"#".to_vec()], ..Self::new(reader, &contract.csv) }
     }
 
     /// With blocks of so many bytes, at least one: where they end must not change what the rows are.
@@ -124,7 +133,7 @@ impl<R: Read> RowReader<R> {
             return self.overlong_piece(true);
         }
         while self.start < self.end {
-            if self.comment.is_some() {
+            if !self.comments.is_empty() {
                 match self.skip_comment() {
                     Some(true) => continue,
                     Some(false) => {}
@@ -133,9 +142,9 @@ impl<R: Read> RowReader<R> {
             }
             let bytes = &self.block.bytes[..self.end];
             let (from, line) = (self.start, self.line);
-            let found = match &self.json {
+            let found = match &self.named {
                 None => split(&mut self.block.index, bytes, from, &self.dialect, self.at_end),
-                Some(json) => json.split(&mut self.block.index, bytes, from, self.dialect.line_ends, self.at_end),
+                Some(named) => named.split(&mut self.block.index, bytes, from, self.dialect.line_ends, self.at_end),
             };
             match found {
                 Split::Row { end, lines, next, closed } => {
@@ -147,9 +156,10 @@ impl<R: Read> RowReader<R> {
                     }
                     self.block.skipped += 1;
                 }
-                Split::NoObject { end, next } => {
+                Split::Other { end, next } => {
                     (self.start, self.line) = (next, line + 1);
-                    self.block.push(RowPlace::bad(line, from, end, Problem::NotJson, false));
+                    let problem = self.named.as_ref().map_or(Problem::UnclosedQuote, NamedFields::problem);
+                    self.block.push(RowPlace::bad(line, from, end, problem, false));
                     return Cut::Row;
                 }
                 Split::More if self.end - from <= MAX_ROW + 1 => return Cut::More,
@@ -167,15 +177,11 @@ impl<R: Read> RowReader<R> {
 
     /// Skips what is a comment at `start`; whether there was one, or `None` where more bytes must tell.
     fn skip_comment(&mut self) -> Option<bool> {
-        let comment = self.comment.as_deref().unwrap_or_default();
         let rest = &self.block.bytes[self.start..self.end];
         if !self.in_comment {
-            let common = rest.len().min(comment.len());
-            if rest[..common] != comment[..common] {
-                return Some(false);
-            }
-            if common < comment.len() {
-                return self.at_end.then_some(false);
+            if !self.comments.iter().any(|comment| rest.starts_with(comment)) {
+                let may_go_on = !self.at_end && self.comments.iter().any(|comment| comment.starts_with(rest));
+                return (!may_go_on).then_some(false);
             }
             self.block.skipped += 1;
         }

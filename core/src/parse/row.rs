@@ -14,6 +14,8 @@ pub enum Problem {
     TooLong,
     /// No JSON object, in a file of them.
     NotJson,
+    /// No line of InfluxDB line protocol, in a file of them.
+    NotLineProtocol,
     /// The end of the file ends it, where the contract asks for a line end.
     Unterminated,
 }

@@ -1,6 +1,6 @@
 //! What to write instead, where a contract does not fit a file's header.
 
-use crate::contract::{ColumnName, Contract, Delimiter};
+use crate::contract::{ColumnName, Contract, Delimiter, DeviceRule};
 use crate::printable::{excerpt, printable};
 
 /// Whether all of a header's names are numbers or times: it is no header.
@@ -16,10 +16,14 @@ fn is_a_value(text: &str) -> bool {
     text.contains(|c: char| c.is_ascii_digit()) && text.chars().all(of_a_value)
 }
 
-pub(super) fn no_header(names: &[String]) -> String {
+pub(super) fn no_header(contract: &Contract, names: &[String]) -> String {
+    let skipped = match contract.csv.skip_lines {
+        0 => String::new(),
+        lines => format!("; where they have one, csv.skip_lines = {lines} skips it"),
+    };
     format!(
         "the first line has no names, but values ({}): where files have no header, csv.header = [\"…\", …] names their \
-         columns",
+         columns{skipped}",
         listed(names)
     )
 }
@@ -33,7 +37,12 @@ pub(super) fn not_found(contract: &Contract, header: &[Vec<u8>], names: &[String
     let hint = other_case(names, column)
         .or_else(|| encoding(contract, header))
         .or_else(|| delimiter(contract, names, column))
+        .or_else(|| long_layout(contract, names))
+        .or_else(|| json(names))
         .or_else(|| header_is_missing(contract, names))
+        .or_else(|| similar(names, column))
+        .or_else(|| no_device(contract, column))
+        .or_else(|| comment(contract, names))
         .unwrap_or_default();
     format!("{what} \"{}\"; it has: {}{hint}", printable(column.shown()), listed(names))
 }
@@ -66,18 +75,90 @@ fn encoding(contract: &Contract, header: &[Vec<u8>]) -> Option<String> {
 
 fn delimiter(contract: &Contract, names: &[String], column: &ColumnName) -> Option<String> {
     let [only] = names else { return None };
-    let means = |name: &str| match column {
-        ColumnName::Spelled(spellings) => spellings.iter().any(|s| s.trim() == name),
-        ColumnName::Match(pattern) => pattern.is_match(name),
-    };
-    let found =
-        [",", ";", "\t", "|"].into_iter().find(|d| only.split(d).any(|name| means(name.trim().trim_matches('"'))));
-    let found = found.or_else(|| only.split_whitespace().any(means).then_some("whitespace"))?;
-    (contract.csv.delimiter != Delimiter::Whitespace).then(|| format!("; is csv.delimiter = {found:?}?"))
+    let means = |name: &str| column.fits(name.trim().trim_matches('"'));
+    let found = [",", ";", "\t", "|"].into_iter().find(|d| only.split(d).any(means));
+    let is_whitespace = || contract.csv.delimiter != Delimiter::Whitespace && only.split_whitespace().any(means);
+    let found = found.or_else(|| is_whitespace().then_some("whitespace"))?;
+    Some(format!("; is csv.delimiter = {found:?}?"))
+}
+
+/// Names of the two columns by which rows of one measurement are told.
+const LONG: [&[&str]; 2] = [
+    &[
+        "metric",
+        "measurement",
+        "sensor",
+        "parameter",
+        "variable",
+        "field",
+        "_field",
+        "entity_id",
+        "statistic_id",
+        "tag",
+    ],
+    &["value", "_value", "state", "reading"],
+];
+
+fn long_layout(contract: &Contract, names: &[String]) -> Option<String> {
+    let [metric, value] = LONG.map(|known| names.iter().find(|name| known.contains(&name.to_lowercase().as_str())));
+    let (metric, value) = (metric?, value?);
+    contract.long.is_none().then(|| {
+        format!(
+            "; if each row is one measurement, contract.layout = \"long\" with metric = {metric:?} and value = {value:?} \
+             reads it"
+        )
+    })
 }
 
 fn header_is_missing(contract: &Contract, names: &[String]) -> Option<String> {
     let values = names.iter().filter(|name| is_a_value(name)).count();
     (contract.csv.header.is_none() && 2 * values > names.len())
         .then(|| "; if that is no header, csv.header = [\"…\", …] names the columns".to_owned())
+}
+
+fn json(names: &[String]) -> Option<String> {
+    names.first().filter(|name| name.starts_with('{')).map(|_| {
+        "; where each line is a JSON object, source.format = \"jsonl\" (or a name that ends in .jsonl) reads them"
+            .to_owned()
+    })
+}
+
+/// A header that begins as comments do.
+fn comment(contract: &Contract, names: &[String]) -> Option<String> {
+    let mark = names.first()?.chars().next().filter(|c| matches!(c, '#' | '%' | '!' | '*') || *c == '/')?;
+    contract.csv.comments.is_empty().then(|| format!("; csv.comment = \"{mark}\" skips lines that begin so"))
+}
+
+/// A name that has the column's in it, or the other way round.
+fn similar(names: &[String], column: &ColumnName) -> Option<String> {
+    let ColumnName::Spelled(spellings) = column else { return None };
+    let bare = |text: &str| text.to_lowercase().replace(|c: char| !c.is_alphanumeric(), "");
+    let wanted: Vec<String> = spellings.iter().map(|s| bare(s)).filter(|s| s.len() > 1).collect();
+    let is_similar = |name: &&String| {
+        let name = bare(name);
+        let holds = |long: &str, short: &str| short.len() > 2 && long.contains(short);
+        wanted.iter().any(|wanted| *wanted == name || holds(&name, wanted) || holds(wanted, &name))
+    };
+    let found = names.iter().find(is_similar)?;
+    Some(format!("; is \"{}\" meant? Write it so in the contract's `column`", printable(found)))
+}
+
+fn no_device(contract: &Contract, column: &ColumnName) -> Option<String> {
+    let is_device = matches!(&contract.device, DeviceRule::Column(device) if device.shown() == column.shown());
+    is_device.then(|| {
+        "; where no column names the device, contract.device is { value = \"…\" }, { from_name = \"…\" } or \
+         { from_path = \"…\" }"
+            .to_owned()
+    })
+}
+
+/// Whether a line behind the one that was taken for the header is the header: the contract's first column is in it.
+pub fn header_in_line(contract: &Contract, line: &[u8]) -> bool {
+    let Some(column) = contract.timestamp.columns.first() else { return false };
+    let text = String::from_utf8_lossy(line);
+    let fits = |name: &str| column.fits(name.trim().trim_matches('"'));
+    match contract.csv.delimiter {
+        Delimiter::Byte(delimiter) => text.split(char::from(delimiter)).any(fits),
+        Delimiter::Whitespace => text.split_whitespace().any(fits),
+    }
 }

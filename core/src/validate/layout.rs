@@ -3,7 +3,7 @@
 use regex::Regex;
 
 use super::advice;
-use crate::contract::{ColumnName, Contract, DeviceRule, ExtraColumns, MAX_DEVICE_BYTES};
+use crate::contract::{ColumnName, Contract, DeviceRule, ExtraColumns, MAX_DEVICE_BYTES, Sensor};
 use crate::offences::Offences;
 use crate::printable::printable;
 use crate::reading::Rule;
@@ -34,10 +34,12 @@ pub struct Layout {
     pub(super) named: usize,
     pub(super) timestamp: Vec<usize>,
     pub(super) device: DeviceAt,
-    /// Whether rows are objects: none of them is a header, or blank.
+    /// Whether the values of a row have names: none of them is a header, or blank.
     pub(super) of_objects: bool,
-    /// One per sensor; [`ABSENT`] where the file has no such column.
-    pub(super) sensors: Vec<usize>,
+    /// Where values stand: one place per sensor, [`ABSENT`] where the file has no such column; in the long layout one.
+    pub(super) values: Vec<usize>,
+    /// What was measured, in the long layout.
+    pub(super) metric: Option<usize>,
 }
 
 /// The place of a column that a file does not have: no row has a field there.
@@ -57,20 +59,16 @@ impl Layout {
     pub fn bind(contract: &Contract, header: &[Vec<u8>], path: &str) -> Result<Layout, FileRejection> {
         let names: Vec<String> = header.iter().map(|n| String::from_utf8_lossy(n).trim().to_owned()).collect();
         if contract.csv.header.is_none() && advice::is_a_row(&names) {
-            return Err(missing(advice::no_header(&names)));
+            return Err(missing(advice::no_header(contract, &names)));
         }
         let required = |column: &ColumnName| {
             position_of(&names, column)?.ok_or_else(|| missing(advice::not_found(contract, header, &names, column)))
         };
         let timestamp: Vec<usize> = contract.timestamp.columns.iter().map(required).collect::<Result<_, _>>()?;
-        let sensor = |sensor: &crate::contract::Sensor| match sensor.required {
-            true => required(&sensor.column),
-            false => optional(&names, &sensor.column),
+        let (values, metric) = match &contract.long {
+            Some(long) => (vec![required(&long.value)?], Some(required(&long.metric)?)),
+            None => (sensor_columns(contract, header, &names, &required)?, None),
         };
-        let sensors: Vec<usize> = contract.sensors.iter().map(sensor).collect::<Result<_, _>>()?;
-        if let (Some(first), true) = (contract.sensors.first(), sensors.iter().all(|at| *at == ABSENT)) {
-            return Err(missing(advice::not_found(contract, header, &names, &first.column)));
-        }
         let device = match &contract.device {
             DeviceRule::Column(column) => DeviceAt::Field(required(column)?),
             DeviceRule::Value(value) => DeviceAt::Fixed(value.clone()),
@@ -81,7 +79,7 @@ impl Layout {
             DeviceRule::FromPath(regex) => DeviceAt::Fixed(device_from("path", "from_path", regex, path)?),
         };
         let named = names.iter().rposition(|name| !name.is_empty()).map_or(0, |last| last + 1);
-        let layout = Layout { names, named, timestamp, device, of_objects: false, sensors };
+        let layout = Layout { names, named, timestamp, device, of_objects: false, values, metric };
         let extra = layout.extra_columns().next().filter(|_| contract.extra_columns == ExtraColumns::Reject);
         match extra.map(printable) {
             Some(name) => Err(FileRejection::new(
@@ -95,7 +93,7 @@ impl Layout {
         }
     }
 
-    /// The same for rows that are JSON objects, whose fields are the values that the contract names.
+    /// The same for rows whose values have names: their fields are those that the contract names.
     pub fn of_objects(self) -> Layout {
         Layout { of_objects: true, ..self }
     }
@@ -104,7 +102,8 @@ impl Layout {
     pub fn extra_columns(&self) -> impl Iterator<Item = &str> {
         let used = |i: &usize| {
             self.timestamp.contains(i)
-                || self.sensors.contains(i)
+                || self.values.contains(i)
+                || self.metric == Some(*i)
                 || matches!(self.device, DeviceAt::Field(at) if at == *i)
         };
         (0..self.names.len()).filter(move |i| !used(i) && !self.names[*i].is_empty()).map(|i| self.names[i].as_str())
@@ -123,8 +122,27 @@ impl Layout {
                 DeviceAt::Field(at) => DeviceAt::Field(at + 1),
                 fixed => fixed.clone(),
             },
-            sensors: self.sensors.iter().map(behind).collect(),
+            values: self.values.iter().map(behind).collect(),
+            metric: self.metric.map(|at| at + 1),
         }
+    }
+}
+
+/// Where the column of each sensor stands; there is one of them at least.
+fn sensor_columns(
+    contract: &Contract,
+    header: &[Vec<u8>],
+    names: &[String],
+    required: &impl Fn(&ColumnName) -> Result<usize, FileRejection>,
+) -> Result<Vec<usize>, FileRejection> {
+    let place = |sensor: &Sensor| match sensor.required {
+        true => required(&sensor.column),
+        false => optional(names, &sensor.column),
+    };
+    let places: Vec<usize> = contract.sensors.iter().map(place).collect::<Result<_, _>>()?;
+    match (contract.sensors.first(), places.iter().all(|at| *at == ABSENT)) {
+        (Some(first), true) => Err(missing(advice::not_found(contract, header, names, &first.column))),
+        _ => Ok(places),
     }
 }
 
@@ -134,11 +152,7 @@ fn missing(message: String) -> FileRejection {
 
 /// Where the one column stands that `column` means, if there is one.
 fn position_of(names: &[String], column: &ColumnName) -> Result<Option<usize>, FileRejection> {
-    let fits = |name: &str| match column {
-        ColumnName::Spelled(spellings) => spellings.iter().any(|spelling| spelling.trim() == name),
-        ColumnName::Match(pattern) => pattern.is_match(name),
-    };
-    let mut places = (0..names.len()).filter(|&i| fits(&names[i]));
+    let mut places = (0..names.len()).filter(|&i| column.fits(&names[i]));
     match (places.next(), places.next()) {
         (Some(first), Some(second)) => Err(missing(format!(
             "column \"{}\" stands twice in the header (fields {} and {}: {}, {})",
@@ -167,9 +181,15 @@ fn device_from(what: &str, key: &str, regex: &Regex, text: &str) -> Result<Strin
         Some(name) if !name.is_empty() && name.len() <= MAX_DEVICE_BYTES && !name.contains(char::is_control) => {
             Ok(name)
         }
-        _ => Err(missing(format!(
-            "the file's {what} {text:?} gives no device by contract.device.{key} = {:?}",
-            regex.as_str()
-        ))),
+        _ => {
+            let hint = match key == "from_name" && regex.as_str().contains('/') {
+                true => "; from_path sees the folders before the name",
+                false => "",
+            };
+            Err(missing(format!(
+                "the file's {what} {text:?} gives no device by contract.device.{key} = {:?}{hint}",
+                regex.as_str()
+            )))
+        }
     }
 }

@@ -2,17 +2,22 @@
 
 mod advice;
 mod layout;
+mod metric;
 mod odd_rows;
+mod row_advice;
 mod value;
 
-use crate::contract::{Contract, MAX_DEVICE_BYTES, TimestampParser};
+use crate::contract::{Contract, LongRows, MAX_DEVICE_BYTES, Sensor, TimestampParser};
 use crate::devices::DeviceIndex;
-use crate::parse::{Problem, RawRow, no_object};
+use crate::parse::{Problem, RawRow, no_object, paths_in};
 use crate::printable::excerpt;
 use crate::reading::{Batch, Position, Reading, Reason, Rejection, Rule, Verdict};
-use layout::DeviceAt;
+pub use advice::header_in_line;
+use layout::{ABSENT, DeviceAt};
 pub use layout::{FileRejection, Layout};
+use metric::metric_of;
 use odd_rows::{OddRow, Surroundings};
+pub use row_advice::advice_on_rows;
 use value::{no_text, value};
 
 /// Version of the rules by which bytes become rows and rows get their verdict. It grows whenever the same file may come out
@@ -21,6 +26,11 @@ use value::{no_text, value};
 /// 1: the first version. 2: a leap second is `bad_timestamp`, and -0 is 0. 3: line ends, headers within a file, rows of
 /// nothing but delimiters, digits that nothing keeps apart, leap seconds at the end of a day, texts told by content.
 pub const JUDGE: i32 = 3;
+
+/// What a first row may be whose time has nearly no digits.
+const UNITS: &str = "; units below the header? csv.skip_lines_after_header skips them";
+/// Paths of an object that a message shows.
+const SHOWN_PATHS: usize = 20;
 
 /// Judges the rows of one file, one after the other.
 pub struct Validator<'a> {
@@ -31,6 +41,7 @@ pub struct Validator<'a> {
     latest: i64,
     timestamps: TimestampParser<'a>,
     joined: Vec<u8>,
+    units_remarked: bool,
     /// Devices that have a reading; their names are known to be good.
     devices: DeviceIndex,
 }
@@ -45,6 +56,7 @@ impl<'a> Validator<'a> {
             latest: discovered_at.saturating_add(contract.max_future_micros),
             timestamps: TimestampParser::new(&contract.timestamp.formats, contract.csv.numbers.decimal),
             joined: Vec::new(),
+            units_remarked: false,
             devices: DeviceIndex::default(),
         }
     }
@@ -74,6 +86,7 @@ impl<'a> Validator<'a> {
             return true;
         }
         batch.cells.truncate(cells);
+        batch.sensors.truncate(cells);
         batch.text.truncate(text);
         false
     }
@@ -89,7 +102,7 @@ impl<'a> Validator<'a> {
             header_fits: !self.devices.names().is_empty(),
         };
         match surroundings.odd_row(row) {
-            Some(OddRow::Blank) => {
+            Some(OddRow::Blank | OddRow::Unwanted) => {
                 batch.bytes.truncate(position.start as usize);
                 batch.skipped += 1;
                 return;
@@ -110,9 +123,30 @@ impl<'a> Validator<'a> {
                 }
                 self.layout = plain;
             }
-            None => {}
+            None => {
+                self.say_what_the_object_has(row, &mut reasons);
+                self.remark_on_units(row, &reasons, batch);
+            }
         }
         batch.reject(Rejection { position, reasons, verdict });
+    }
+
+    /// Says once, as the reason does, that the first rows may be no rows.
+    fn remark_on_units(&mut self, row: &RawRow<'_>, reasons: &[Reason], batch: &mut Batch) {
+        let is_units = |reason: &Reason| reason.rule == Rule::BadTimestamp && reason.message.ends_with(UNITS);
+        if !self.units_remarked && reasons.iter().any(is_units) {
+            self.units_remarked = true;
+            batch.remarks.push(format!("line {} is no reading{UNITS}", row.line));
+        }
+    }
+
+    /// Before the first reading, a value that is missing in an object may stand there under another path.
+    fn say_what_the_object_has(&self, row: &RawRow<'_>, reasons: &mut [Reason]) {
+        let missing = reasons.iter_mut().find(|reason| reason.rule == Rule::Missing);
+        if let (Some(reason), true, true) = (missing, self.layout.of_objects, self.devices.names().is_empty()) {
+            let paths = paths_in(row.bytes, SHOWN_PATHS).join(", ");
+            reason.message = format!("{}; the object has {}", reason.message, excerpt(paths.as_bytes()));
+        }
     }
 
     fn malformed(&self, row: &RawRow<'_>) -> Option<Reason> {
@@ -122,7 +156,11 @@ impl<'a> Validator<'a> {
                 let message = format!("a quoted field is not closed, or text follows its closing quote{hint}");
                 (Rule::UnclosedQuote, message)
             }
-            Some(Problem::NotJson) => (Rule::NotJson, no_object(row.bytes)),
+            Some(Problem::NotJson) => (Rule::NotJson, no_object(row.bytes) + self.csv_perhaps(row.bytes)),
+            Some(Problem::NotLineProtocol) => (
+                Rule::NotLineProtocol,
+                "not a line such as `weather,device=roof temp=21.5,rain=0i 1700000000`".to_owned(),
+            ),
             Some(Problem::TooLong) => (Rule::TooLong, "the line is longer than 1 MiB".to_owned()),
             Some(Problem::Unterminated) => (
                 Rule::UnterminatedLine,
@@ -137,14 +175,27 @@ impl<'a> Validator<'a> {
         Some(whole_row(row, rule, message))
     }
 
+    /// Before the first reading, a line that does not even begin as an object.
+    fn csv_perhaps(&self, line: &[u8]) -> &'static str {
+        match self.devices.names().is_empty() && !line.trim_ascii_start().starts_with(b"{") {
+            true => " (source.format = \"csv\" reads fields between delimiters)",
+            false => "",
+        }
+    }
+
     fn read(&mut self, row: &RawRow<'_>, batch: &mut Batch, reasons: &mut Vec<Reason>) -> Option<(u32, i64)> {
         let ts = self.timestamp(row, reasons);
         let device = self.device(row, reasons);
         let contract = self.contract;
-        for (sensor, &at) in contract.sensors.iter().zip(&self.layout.sensors) {
+        let sensors = match &contract.long {
+            None => contract.sensors.as_slice(),
+            Some(long) => self.measured(long, row, batch, reasons),
+        };
+        for (sensor, &at) in sensors.iter().zip(&self.layout.values) {
             match value(contract, sensor, row.fields.get(at), &mut batch.text) {
                 Ok(cell) => batch.cells.push(cell),
                 Err((rule, message)) => {
+                    let message = if contract.long.is_some() { format!("{}: {message}", sensor.name) } else { message };
                     reasons.push(reason(self.column(at), row.fields.get(at), rule, message));
                 }
             }
@@ -153,6 +204,28 @@ impl<'a> Validator<'a> {
         match (reasons.is_empty(), device, ts) {
             (true, Some(device), Some(ts)) => Some((self.device_index(device, batch), ts)),
             _ => None,
+        }
+    }
+
+    /// The one sensor of a row of the long layout; none, with the reason, where its metric means none.
+    fn measured(
+        &self,
+        long: &LongRows,
+        row: &RawRow<'_>,
+        batch: &mut Batch,
+        reasons: &mut Vec<Reason>,
+    ) -> &'a [Sensor] {
+        let at = self.layout.metric.unwrap_or(ABSENT);
+        let field = row.fields.get(at).trim_ascii();
+        match metric_of(self.contract, long, field) {
+            Ok(index) => {
+                batch.sensors.push(index);
+                std::slice::from_ref(&self.contract.sensors[index as usize])
+            }
+            Err((rule, message)) => {
+                reasons.push(reason(self.column(at), field, rule, message));
+                &[]
+            }
         }
     }
 
@@ -185,7 +258,7 @@ impl<'a> Validator<'a> {
                 )),
                 Ok(ts) if ts < self.contract.timestamp.earliest => Err((Rule::OutOfRange, self.too_early())),
                 Ok(ts) => Ok(ts),
-                Err(message) => Err((Rule::BadTimestamp, message)),
+                Err(message) => Err((Rule::BadTimestamp, message + self.units_perhaps(field))),
             }
         };
         let columns = || {
@@ -193,6 +266,16 @@ impl<'a> Validator<'a> {
             names.join(" ")
         };
         verdict.map_err(|(rule, message)| reasons.push(reason(&columns(), field, rule, message))).ok()
+    }
+
+    /// Before the first reading, a time of nearly no digits is likely none.
+    #[cold]
+    fn units_perhaps(&self, field: &[u8]) -> &'static str {
+        let digits = field.iter().filter(|byte| byte.is_ascii_digit()).count();
+        match self.devices.names().is_empty() && digits < 3 {
+            true => UNITS,
+            false => "",
+        }
     }
 
     #[cold]

@@ -1,6 +1,7 @@
 //! Rows that are no readings, and no errors either.
 
 use super::layout::Layout;
+use super::metric::is_unwanted;
 use crate::contract::Contract;
 use crate::parse::{Fields, RawRow};
 
@@ -8,6 +9,8 @@ use crate::parse::{Fields, RawRow};
 pub(super) enum OddRow {
     /// Nothing but delimiters.
     Blank,
+    /// A measurement that the contract has skipped.
+    Unwanted,
     /// The header once more; where the columns stand in the rows behind it.
     Header(Layout),
     /// One field more than the header, as if the first column had no name; where the columns stand then.
@@ -27,14 +30,24 @@ pub(super) struct Surroundings<'a> {
 impl Surroundings<'_> {
     /// What `row` is, which is no reading; `None` for a bad row.
     pub(super) fn odd_row(&self, row: &RawRow<'_>) -> Option<OddRow> {
-        if row.problem.is_some() || self.layout.of_objects {
+        if row.problem.is_some() {
             return None;
+        }
+        let is_unwanted = || {
+            let has_all = (self.layout.named..=self.layout.names.len()).contains(&row.fields.len());
+            self.layout.metric.is_some_and(|at| has_all && is_unwanted(self.contract, row.fields.get(at).trim_ascii()))
+        };
+        if self.layout.of_objects {
+            return is_unwanted().then_some(OddRow::Unwanted);
         }
         if is_blank(&row.fields) {
             return Some(OddRow::Blank);
         }
         if let Some(layout) = self.header_in(&row.fields) {
             return Some(OddRow::Header(layout));
+        }
+        if is_unwanted() {
+            return Some(OddRow::Unwanted);
         }
         let is_wider = row.fields.len() == self.layout.names.len() + 1;
         (is_wider && !self.header_fits).then(|| OddRow::BehindUnnamed(self.layout.behind_unnamed()))

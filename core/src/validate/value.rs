@@ -36,7 +36,7 @@ pub(super) fn value(
             let v = match parse_integer(field, contract.csv.numbers.decimal) {
                 Some(v) => v,
                 None => dressed(contract, sensor, field, parse_integer)
-                    .ok_or_else(|| (Rule::NotANumber, not_a_number(contract, "a whole number of 64 bits", field)))?,
+                    .ok_or_else(|| (Rule::NotANumber, no_whole_number(contract, field)))?,
             };
             if nulls.contains_number(v as f64) {
                 return null(sensor);
@@ -79,13 +79,26 @@ fn dressed<T>(
     parse(plain.as_bytes(), contract.csv.numbers.decimal)
 }
 
+#[cold]
+fn no_whole_number(contract: &Contract, field: &[u8]) -> String {
+    let what = "a whole number of 64 bits";
+    match parse_float(field, contract.csv.numbers.decimal) {
+        Some(_) => format!("not {what} (type = \"float\" reads it)"),
+        None => not_a_number(contract, what, field),
+    }
+}
+
 /// Says too which key of the contract might read it.
 #[cold]
 fn not_a_number(contract: &Contract, what: &str, field: &[u8]) -> String {
     let has = |byte| memchr::memchr(byte, field).is_some();
     let digits = field.iter().any(u8::is_ascii_digit);
     let hint = match (field, contract.csv.numbers.decimal.byte()) {
-        _ if !digits => "",
+        (b"true" | b"false" | b"on" | b"off" | b"True" | b"False" | b"TRUE" | b"FALSE" | b"ON" | b"OFF", _) => {
+            " (type = \"boolean\" reads it)"
+        }
+        (b"-" | b"--" | b"---" | b"?", _) => " (if it means \"no value\": see csv.null_values)",
+        _ if !digits => " (if it means \"no value\": see csv.null_values; type = \"text\" reads any text)",
         (_, b'.') if has(b',') && has(b'.') && contract.csv.numbers.thousands.is_none() => " (see csv.thousands)",
         (_, b'.') if has(b',') => " (see csv.decimal and csv.thousands)",
         (_, b',') if has(b'.') => " (see csv.decimal and csv.thousands)",

@@ -2,9 +2,9 @@
 
 use iotpipe_core::contract::{Contract, TimestampFormat};
 use iotpipe_core::offences::Offences;
-use iotpipe_core::parse::RawRow;
+use iotpipe_core::parse::{FileFormat, RawRow};
 use iotpipe_core::reading::{Rule, Tally, Verdict};
-use iotpipe_core::validate::FileRejection;
+use iotpipe_core::validate::{FileRejection, advice_on_rows};
 
 use crate::error::Error;
 
@@ -32,13 +32,10 @@ pub(super) fn refuse_when_too_many(max_rejected_ratio: f64, tally: &Tally) -> Re
 }
 
 /// Says in a refusal for too many bad rows which rules they broke, and shows the first of them.
-pub(super) fn explain(error: Error, offences: Offences, tally: &Tally) -> Error {
+pub(super) fn explain(error: Error, contract: &Contract, offences: Offences, tally: &Tally) -> Error {
     match error {
         Error::Refused(refusal) if refusal.rule == Rule::TooManyRejected && !offences.is_empty() => {
-            let hint = match offences.share_of(Rule::FieldCount, tally.total) > 0.5 {
-                true => "; csv.header names the columns of files whose own header does not fit",
-                false => "",
-            };
+            let hint = advice_on_rows(contract, &offences, tally.total);
             let message = format!("{}: {}{hint}", refusal.message, offences.summary());
             Error::Refused(FileRejection { message, offences: Box::new(offences), ..refusal })
         }
@@ -46,8 +43,17 @@ pub(super) fn explain(error: Error, offences: Offences, tally: &Tally) -> Error 
     }
 }
 
-/// What a contract might say instead, where most rows have the device and time of another, and other values.
-pub(super) fn remark_on_duplicates(contract: &Contract, tally: &Tally) -> Option<&'static str> {
+/// What a contract might say instead, where it has all rows skipped, or where most rows have the device and time of another, and other values.
+pub(super) fn remark_on_rows(contract: &Contract, format: FileFormat, tally: &Tally) -> Option<&'static str> {
+    if format == FileFormat::LineProtocol && tally.total == 0 && tally.skipped > 0 {
+        return Some("no line has a field that the contract names: see the sensors' `column`; other lines are skipped");
+    }
+    if contract.long.is_some() && tally.total == 0 && tally.skipped > 0 {
+        return Some(
+            "no row has a metric that the contract names: see the sensors' `column`; the others are skipped \
+             (contract.unknown_metrics = \"ignore\")",
+        );
+    }
     let in_nanoseconds = contract.timestamp.formats.iter().any(|f| matches!(f, TimestampFormat::UnixNanos));
     match (2 * tally.differing > tally.total, in_nanoseconds) {
         (false, _) => None,
@@ -57,7 +63,7 @@ pub(super) fn remark_on_duplicates(contract: &Contract, tally: &Tally) -> Option
         ),
         (true, false) => Some(
             "most rows have the device and time of another, and other values: does the file have one row per measurement? \
-             A reading has one row, with a column per sensor",
+             contract.layout = \"long\" reads it, with metric and value",
         ),
     }
 }

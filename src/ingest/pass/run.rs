@@ -10,13 +10,14 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use iotpipe_core::contract::Contract;
 use iotpipe_core::devices::DeviceNames;
 use iotpipe_core::offences::Offences;
-use iotpipe_core::parse::{FileFormat, Header, Problem, RowReader};
+use iotpipe_core::parse::{FileFormat, Header, Problem, RowBlock, RowReader};
+use iotpipe_core::printable::excerpt;
 use iotpipe_core::reading::{Batch, Rule, Tally};
-use iotpipe_core::validate::{FileRejection, Layout, Validator};
+use iotpipe_core::validate::{FileRejection, Layout, Validator, header_in_line};
 
 use super::batch_memory::{BatchMemory, Share};
 use super::read_ahead::{HashingReader, PassedBytes, ReadAhead};
-use super::rejection_limit::{RejectionLimit, explain, refuse_when_too_many, remark_on_duplicates};
+use super::rejection_limit::{RejectionLimit, explain, refuse_when_too_many, remark_on_rows};
 use crate::error::Error;
 use crate::progress;
 use crate::sink::Sink;
@@ -56,11 +57,18 @@ pub struct Passed {
     pub devices: DeviceNames,
     /// What was set aside.
     pub offences: Offences,
+    /// Names of its columns that the contract does not have, as messages show them; the first of very many.
+    pub unnamed_columns: Vec<String>,
 }
+
+/// Lines in which a header is looked for that is not where the contract has it.
+const PREAMBLE: usize = 100;
+/// Columns of one file that are noticed.
+const MOST_UNNAMED: usize = 100;
 
 enum Message {
     Header(Box<Header>),
-    Batch(Batch),
+    Batch(Box<Batch>),
 }
 
 /// Reads the file once and feeds `sinks`, each batch to one sink after the other, in their order.
@@ -70,8 +78,9 @@ enum Message {
 /// were discovered, and whatever a sink says. The sinks are finished only when all is well.
 pub fn run_pass(input: PassInput<'_>, contract: &Contract, sinks: &mut [&mut dyn Sink]) -> Result<Passed, Error> {
     let (expected, max_rejected_ratio) = (input.expected_sha256.to_owned(), input.max_rejected_ratio);
-    let (share, path) = (input.memory.share(), input.path);
-    let opened = open(input, contract)?;
+    let (share, path, format) = (input.memory.share(), input.path, input.format);
+    let mut opened = open(input, contract)?;
+    let unnamed_columns = std::mem::take(&mut opened.unnamed_columns);
     let dispatch = Dispatch::to(sinks, &share, path);
     // All of a small file is there already: a thread would cost more than it does.
     let (written, sha256) = if opened.rows.at_end() {
@@ -79,19 +88,19 @@ pub fn run_pass(input: PassInput<'_>, contract: &Contract, sinks: &mut [&mut dyn
     } else {
         pass_side_by_side(opened, dispatch, &share)
     };
-    let passed = written?;
+    let passed = Passed { unnamed_columns, ..written? };
     let judged = match sha256 {
         Ok(sha256) if sha256 != expected => Err(Error::Changed),
         Ok(_) => refuse_when_too_many(max_rejected_ratio, &passed.tally),
         Err(reading) => Err(reading),
     };
     if let Err(error) = judged {
-        return Err(explain(error, passed.offences, &passed.tally));
+        return Err(explain(error, contract, passed.offences, &passed.tally));
     }
     for sink in sinks.iter_mut() {
         sink.finish()?;
     }
-    if let Some(remark) = remark_on_duplicates(contract, &passed.tally) {
+    if let Some(remark) = remark_on_rows(contract, format, &passed.tally) {
         tracing::warn!(file = path, "{remark}");
     }
     Ok(passed)
@@ -109,7 +118,7 @@ fn pass_at_once(opened: OpenedFile<'_>, mut dispatch: Dispatch<'_, '_>, share: &
             false
         }
     };
-    let OpenedFile { rows, judging } = opened;
+    let OpenedFile { rows, judging, .. } = opened;
     let sha256 = judging.finish(ReadAhead::Here(Box::new(rows)), &mut send, share);
     match (failure, &sha256) {
         (Some(sink), _) => (Err(sink), sha256),
@@ -122,7 +131,7 @@ fn pass_side_by_side(opened: OpenedFile<'_>, mut dispatch: Dispatch<'_, '_>, sha
     let (sender, receiver) = sync_channel(BATCHES_UNDER_WAY);
     std::thread::scope(|scope| {
         let reader = scope.spawn(move || {
-            let OpenedFile { rows, judging } = opened;
+            let OpenedFile { rows, judging, .. } = opened;
             judging.finish(ReadAhead::begin(scope, rows), &mut |message| sender.send(message).is_ok(), share)
         });
         let written = dispatch.take_all(receiver).and_then(|()| dispatch.end());
@@ -160,7 +169,7 @@ impl<'a, 's> Dispatch<'a, 's> {
                 self.passed.devices.append(&batch.new_devices);
                 batch.new_devices.clear();
                 self.sinks.iter_mut().try_for_each(|sink| sink.prepare(&batch, &self.passed.devices))?;
-                self.prepared.replace(batch).map_or(Ok(()), |earlier| self.write(earlier))
+                self.prepared.replace(*batch).map_or(Ok(()), |earlier| self.write(earlier))
             }
         }
     }
@@ -189,6 +198,7 @@ impl<'a, 's> Dispatch<'a, 's> {
 struct OpenedFile<'a> {
     rows: RowReader<Box<dyn Read + Send + 'a>>,
     judging: Judging<'a>,
+    unnamed_columns: Vec<String>,
 }
 
 /// What it takes to judge the rows behind the header.
@@ -206,13 +216,20 @@ fn open<'a>(input: PassInput<'a>, contract: &'a Contract) -> Result<OpenedFile<'
     let mut rows = match input.format {
         FileFormat::Csv => RowReader::new(plain, &contract.csv),
         FileFormat::JsonLines => RowReader::json_lines(plain, contract),
+        FileFormat::LineProtocol => RowReader::line_protocol(plain, contract),
     };
     let header = header_of(&mut rows, contract)?;
-    let layout = Layout::bind(contract, &header.names, input.path).map_err(Error::Refused)?;
-    let layout = if input.format == FileFormat::JsonLines { layout.of_objects() } else { layout };
+    let layout = match Layout::bind(contract, &header.names, input.path) {
+        Ok(layout) => layout,
+        Err(refusal) => return Err(Error::Refused(with_true_header(refusal, &header, &mut rows, contract))),
+    };
+    let layout = if input.format == FileFormat::Csv { layout } else { layout.of_objects() };
+    let unnamed = layout.extra_columns().filter(|_| contract.csv.header.is_none()).take(MOST_UNNAMED);
+    let unnamed_columns = unnamed.map(|name| excerpt(name.as_bytes())).collect();
     let validator = Validator::new(contract, layout, input.path, input.discovered_at);
     let PassInput { max_rejected_ratio, stop, .. } = input;
-    Ok(OpenedFile { rows, judging: Judging { header, validator, passed, max_rejected_ratio, stop } })
+    let judging = Judging { header, validator, passed, max_rejected_ratio, stop };
+    Ok(OpenedFile { rows, judging, unnamed_columns })
 }
 
 impl Judging<'_> {
@@ -236,7 +253,7 @@ impl Judging<'_> {
                     if self.stop.load(Ordering::Relaxed) {
                         return Err(Error::Stopped);
                     }
-                    listening = send(Message::Batch(std::mem::take(&mut batch)));
+                    listening = send(Message::Batch(Box::new(std::mem::take(&mut batch))));
                     if !listening {
                         break;
                     }
@@ -247,8 +264,38 @@ impl Judging<'_> {
             batch.skipped += block.skipped();
             blocks.give_back(block);
         }
-        send(Message::Batch(batch));
+        send(Message::Batch(Box::new(batch)));
         Ok(self.passed.sha256())
+    }
+}
+
+/// Says where the header stands, if another of the first lines has the contract's names: lines before it are to be skipped.
+fn with_true_header(
+    refusal: FileRejection,
+    header: &Header,
+    rows: &mut RowReader<impl Read>,
+    contract: &Contract,
+) -> FileRejection {
+    if refusal.rule != Rule::MissingColumn || contract.csv.header.is_some() {
+        return refusal;
+    }
+    let skipped = header.bytes.split(|byte| header.line_end.last() == Some(byte));
+    let before = match skipped.clone().nth(contract.csv.skip_lines as usize) {
+        // It has some of the names itself.
+        Some(line) if header_in_line(contract, line) => return refusal,
+        _ => skipped.take(PREAMBLE).position(|line| header_in_line(contract, line)).map(|at| at as u64),
+    };
+    let lines = before.or_else(|| {
+        let block = rows.next_block(RowBlock::default()).ok().flatten()?;
+        let found = block.rows().take(PREAMBLE).find(|row| header_in_line(contract, row.bytes));
+        found.map(|row| row.line - 1)
+    });
+    match lines {
+        Some(lines) => {
+            let message = format!("{}; line {} has the names: csv.skip_lines = {lines}", refusal.message, lines + 1);
+            FileRejection { message, ..refusal }
+        }
+        None => refusal,
     }
 }
 
@@ -259,7 +306,11 @@ fn header_of(rows: &mut RowReader<impl Read>, contract: &Contract) -> Result<Hea
         .ok_or_else(|| Error::Refused(FileRejection::new(Rule::Empty, "the file has no header".to_owned())))?;
     if let Some(problem) = header.problem {
         let rule = if problem == Problem::TooLong { Rule::TooLong } else { Rule::UnclosedQuote };
-        let message = "the header line is malformed: no column can be told from it".to_owned();
+        let hint = match header.bytes.trim_ascii_start().starts_with(b"{") {
+            true => "where each line is a JSON object, source.format = \"jsonl\" reads them",
+            false => "see csv.skip_lines and csv.multiline",
+        };
+        let message = format!("the header line is malformed: no column can be told from it; {hint}");
         return Err(Error::Refused(FileRejection::new(rule, message)));
     }
     Ok(header)

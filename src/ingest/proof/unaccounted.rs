@@ -45,7 +45,7 @@ pub fn unaccounted_files(context: &Context<'_>) -> Result<Unaccounted, Error> {
             quarantine.remove(&refused_as(context, &entry));
         }
         for stem in stems_of(context, &entry) {
-            for ending in ["rejected.csv", "rejected.jsonl", "reasons.csv"] {
+            for ending in ["rejected.csv", "rejected.jsonl", "rejected.lp", "reasons.csv"] {
                 quarantine.remove(&format!("{stem}.{ending}"));
             }
         }

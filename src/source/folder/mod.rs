@@ -10,7 +10,7 @@ mod pattern;
 mod place;
 mod writer;
 
-pub use archive::{archived_under, copy_into, durable_rename, sync_folders_of};
+pub use archive::{archived_under, copy_into, durable_rename, split_grown, sync_folders_of};
 pub use arrivals::Arrivals;
 pub use discover::{Candidate, Discovery, StrayFile, discover};
 pub use filesystem::rename_without_overwriting;

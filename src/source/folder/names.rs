@@ -12,14 +12,12 @@ const UNFINISHED: &str = ".iotpipe-copy-";
 /// `x.csv.gz` → (`x`, `.csv.gz`); a name without a known ending gets `.csv`.
 pub fn split_name(name: &str) -> (&str, &str) {
     let lower = name.to_ascii_lowercase();
-    let endings =
-        [".csv.gz", ".csv.zst", ".csv", ".jsonl.gz", ".jsonl.zst", ".jsonl", ".ndjson.gz", ".ndjson.zst", ".ndjson"];
-    for ending in endings {
-        if lower.ends_with(ending) && name.len() > ending.len() {
-            return name.split_at(name.len() - ending.len());
-        }
+    let bare = [".gz", ".zst"].iter().find_map(|packed| lower.strip_suffix(packed)).unwrap_or(&lower);
+    let stem = [".csv", ".jsonl", ".ndjson", ".lp"].iter().find_map(|ending| bare.strip_suffix(ending));
+    match stem.filter(|stem| !stem.is_empty()) {
+        Some(stem) => name.split_at(stem.len()),
+        None => (name, ".csv"),
     }
-    (name, ".csv")
 }
 
 /// `text`, cut to `bytes` bytes at most, between characters.
@@ -105,6 +103,20 @@ mod tests {
         }
         assert_eq!(parse_private_name(&unfinished_name(7, 12, "part")), None);
         assert_eq!(parse_private_name(".iotpipe"), None);
+    }
+
+    #[test]
+    fn endings() {
+        for (name, stem, ending) in [
+            ("x.csv.gz", "x", ".csv.gz"),
+            ("x.LP", "x", ".LP"),
+            ("a.b.ndjson.zst", "a.b", ".ndjson.zst"),
+            ("x.gz", "x.gz", ".csv"),
+            (".csv", ".csv", ".csv"),
+            ("x.txt", "x.txt", ".csv"),
+        ] {
+            assert_eq!(split_name(name), (stem, ending), "{name}");
+        }
     }
 
     #[test]

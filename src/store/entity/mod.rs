@@ -4,4 +4,6 @@ pub mod contract;
 pub mod device;
 pub mod file_aggregates;
 pub mod iot_raw_data;
+pub mod iot_raw_values;
+pub mod sensor;
 pub mod sensor_aggregates;

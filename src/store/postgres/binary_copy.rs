@@ -1,5 +1,6 @@
 //! Readings in PostgreSQL's binary COPY form (its manual, COPY, "Binary Format").
 
+use crate::store::measurement::Measured;
 use iotpipe_core::contract::{Contract, Sensor, SensorType};
 use iotpipe_core::reading::{Batch, Cell, Reading};
 
@@ -7,6 +8,8 @@ use iotpipe_core::reading::{Batch, Cell, Reading};
 const POSTGRES_EPOCH_MICROS: i64 = 946_684_800_000_000;
 /// What the stream begins with: signature, no flags, no extension.
 pub(super) const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+/// The length of a field without a value.
+const NULL: [u8; 4] = (-1i32).to_be_bytes();
 /// What it ends with.
 pub(super) const TRAILER: [u8; 2] = (-1i16).to_be_bytes();
 
@@ -26,13 +29,44 @@ pub(super) fn encode_row(
     field(buffer, &(reading.position.line as i64).to_be_bytes());
     for cell in cells {
         match *cell {
-            Cell::Null => buffer.extend_from_slice(&(-1i32).to_be_bytes()),
+            Cell::Null => buffer.extend_from_slice(&NULL),
             Cell::Float(v) => field(buffer, &v.to_be_bytes()),
             Cell::Integer(v) => field(buffer, &v.to_be_bytes()),
             Cell::Boolean(v) => field(buffer, &[u8::from(v)]),
             Cell::Text(start, len) => field(buffer, batch.text_of(start, len).as_bytes()),
         }
     }
+}
+
+/// One tuple of a measurement, whose device and sensor have these `ids`.
+pub(super) fn encode_measurement(
+    buffer: &mut Vec<u8>,
+    reading: &Reading,
+    ids: (i32, i32),
+    measured: Measured<'_>,
+    file_id: i64,
+) {
+    buffer.extend_from_slice(&8i16.to_be_bytes());
+    field(buffer, &ids.0.to_be_bytes());
+    field(buffer, &ids.1.to_be_bytes());
+    field(buffer, &(reading.ts - POSTGRES_EPOCH_MICROS).to_be_bytes());
+    field(buffer, &file_id.to_be_bytes());
+    field(buffer, &(reading.position.line as i64).to_be_bytes());
+    optional(buffer, measured.value.map(f64::to_be_bytes).as_ref().map(<[u8; 8]>::as_slice));
+    optional(buffer, measured.whole.map(i64::to_be_bytes).as_ref().map(<[u8; 8]>::as_slice));
+    optional(buffer, measured.text.map(str::as_bytes));
+}
+
+fn optional(buffer: &mut Vec<u8>, bytes: Option<&[u8]>) {
+    match bytes {
+        Some(bytes) => field(buffer, bytes),
+        None => buffer.extend_from_slice(&NULL),
+    }
+}
+
+/// Bytes of a measurement's tuple, at most, its text left out.
+pub(super) fn measurement_bytes() -> usize {
+    2 + 2 * (4 + 4) + 5 * (4 + 8) + 4
 }
 
 /// Bytes of a tuple, its text left out.

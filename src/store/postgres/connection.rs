@@ -1,8 +1,10 @@
 //! PostgreSQL as it is reached: URL, pool, how a transaction begins.
 
 use std::str::FromStr;
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, Postgres, Transaction};
 
@@ -11,6 +13,9 @@ use crate::store::error::StoreError;
 
 /// How long a connection may take before the database counts as away.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a connection that was in use is trusted to live.
+const TRUSTED: Duration = Duration::from_secs(1);
 
 /// How every transaction begins: isolation and the patience with a silent host do not depend on the server's defaults,
 /// all else does. A host that falls silent loses its transaction within a minute, since others wait for the keys that it
@@ -80,6 +85,38 @@ async fn reason(options: &PgConnectOptions, pool: &sqlx::Error) -> String {
         Ok(Err(sqlx::Error::Io(e))) => e.to_string(),
         Ok(Err(e)) => e.to_string(),
         _ => pool.to_string(),
+    }
+}
+
+/// The connection of the last short transaction, at hand for the next one. A pool asks the server whether a connection
+/// lives when it gets it back and when it hands it out, and opens another where the next transaction begins before the
+/// answer is there: that took longer than what short transactions do.
+#[derive(Default)]
+pub(in crate::store) struct LastUsed(Mutex<Option<(PoolConnection<Postgres>, Instant)>>);
+
+impl LastUsed {
+    /// Gives it, or another one where somebody else has it, or it has been idle for long enough to have ended.
+    pub(in crate::store) async fn take(&self, pool: &PgPool) -> Result<PoolConnection<Postgres>, sqlx::Error> {
+        let at_hand = self.lock().take();
+        match at_hand {
+            Some((connection, since)) if since.elapsed() < TRUSTED => Ok(connection),
+            // The pool looks whether it lives.
+            _ => pool.acquire().await,
+        }
+    }
+
+    /// Keeps one whose transaction ended well.
+    pub(in crate::store) fn keep(&self, connection: PoolConnection<Postgres>) {
+        *self.lock() = Some((connection, Instant::now()));
+    }
+
+    /// Gives it back to its pool. Asks for the runtime.
+    pub(in crate::store) fn give_back(&self) {
+        drop(self.lock().take());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<(PoolConnection<Postgres>, Instant)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

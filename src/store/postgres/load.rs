@@ -12,16 +12,15 @@ use sqlx::AssertSqlSafe;
 use sqlx::postgres::Postgres;
 
 use super::aggregates;
-use super::binary_copy::{HEADER, TRAILER, encode_row, row_bytes};
 use super::connection;
 use super::copy_stream::{CopyStream, is_conflict};
 use super::devices::{self, Devices};
-use super::key_order::by_key;
 use super::prepared_statements::PreparedStatements;
-use super::rows::{find_stored, values_of};
+use super::raw_table::RawTable;
 use crate::store::connection::Store;
 use crate::store::duplicate::{BecauseOf, Earlier, set_aside};
-use crate::store::error::StoreError;
+use crate::store::error::{Cause, StoreError};
+use crate::store::layout;
 use crate::store::rollup::{add_up_anew, roll_up};
 use crate::store::transaction::{LoadTransaction, Totals};
 use crate::store::window;
@@ -32,6 +31,7 @@ const MAX_ROUNDS: usize = 5;
 pub(in crate::store) struct PostgresLoad<'a> {
     store: &'a Store,
     contract: &'a Contract,
+    table: RawTable,
     stream: CopyStream,
     /// Dropped behind the transaction, whose rollback needs the runtime's context.
     _runtime: tokio::runtime::EnterGuard<'a>,
@@ -64,13 +64,16 @@ struct Prepared {
 
 impl<'a> PostgresLoad<'a> {
     pub(in crate::store) fn begin(store: &'a Store, contract: &'a Contract) -> Result<Self, StoreError> {
-        let transaction = store.wait(connection::begin(store.db.get_postgres_connection_pool()))?;
-        let columns: String = contract.sensors.iter().map(|s| format!(", \"{}\"", s.name)).collect();
-        let copy =
-            format!("COPY iot_raw_data (device_id, ts, file_id, line_number{columns}) FROM STDIN (FORMAT binary)");
+        let (transaction, table) = store.wait(async {
+            let mut transaction = connection::begin(store.db.get_postgres_connection_pool()).await?;
+            let table = RawTable::of(&mut transaction, contract).await?;
+            Ok::<_, Cause>((transaction, table))
+        })?;
+        let copy = table.copy_statement(contract);
         Ok(Self {
             store,
             contract,
+            table,
             stream: CopyStream::new(store.runtime.handle().clone(), transaction, copy),
             _runtime: store.runtime.enter(),
             prepared: VecDeque::new(),
@@ -127,8 +130,9 @@ impl<'a> PostgresLoad<'a> {
         indices: impl Iterator<Item = usize>,
     ) -> Result<Vec<(usize, Earlier)>, StoreError> {
         let keys: Vec<_> = indices.map(|i| (i, self.devices.ids()[batch.readings[i].device as usize])).collect();
-        let (contract, file_id) = (self.contract, self.file_id);
-        self.ask(async |transaction| find_stored(transaction, contract, batch, &keys, file_id).await)
+        let place = &self.store.place;
+        let transaction = self.stream.transaction().map_err(|e| StoreError::classify(place, e))?;
+        self.store.wait(self.table.find_stored(transaction, self.contract, batch, &keys, self.file_id))
     }
 
     /// Does `work` in the transaction, once the COPY under way has ended.
@@ -167,14 +171,7 @@ impl<'a> PostgresLoad<'a> {
 
     fn encode(&mut self, batch: &Batch, order: &[usize]) -> Vec<u8> {
         let mut data = self.stream.buffer();
-        data.reserve_exact(HEADER.len() + order.len() * row_bytes(self.contract) + TRAILER.len());
-        data.extend_from_slice(HEADER);
-        for &index in order {
-            let reading = &batch.readings[index];
-            let cells = batch.cells_of(reading, self.contract.sensors.len());
-            encode_row(&mut data, batch, reading, cells, self.devices.ids()[reading.device as usize], self.file_id);
-        }
-        data.extend_from_slice(&TRAILER);
+        self.table.encode(&mut data, batch, order, (self.contract, self.devices.ids(), self.file_id));
         data
     }
 
@@ -205,7 +202,7 @@ impl LoadTransaction for PostgresLoad<'_> {
 
     fn prepare(&mut self, batch: &Batch, devices: &DeviceNames) -> Result<(), StoreError> {
         self.register(devices)?;
-        let (order, repeats) = by_key(batch, self.devices.ids());
+        let (order, repeats) = self.table.by_key(batch, self.devices.ids());
         let data = self.encode(batch, &order);
         self.prepared.push_back(Prepared { order, repeats, data });
         if self.prepared.len() == 1 { self.start_next() } else { Ok(()) }
@@ -318,7 +315,7 @@ impl LoadTransaction for PostgresLoad<'_> {
     fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
         self.send("")?;
         if self.aggregated {
-            self.expect_pinned_window()?;
+            self.expect_pins()?;
         }
         self.expect_loaded_before()?;
         let new = self.devices.take_new();
@@ -337,13 +334,12 @@ impl LoadTransaction for PostgresLoad<'_> {
 }
 
 impl PostgresLoad<'_> {
-    /// At the end, since the pinned length stays locked from here to the commit: whoever changes it waits for this one.
-    fn expect_pinned_window(&mut self) -> Result<(), StoreError> {
-        let pinned = self.ask(async |transaction| pinned_window(transaction).await)?;
-        match pinned == self.contract.window_micros {
-            true => Ok(()),
-            false => Err(StoreError::Schema(window::other(pinned, self.contract.window_micros))),
-        }
+    /// At the end, since what is pinned stays locked from here to the commit: whoever changes it waits for this one.
+    fn expect_pins(&mut self) -> Result<(), StoreError> {
+        let sql = AssertSqlSafe(format!("{} FOR SHARE", layout::PINS));
+        let pins: Vec<i64> = self
+            .ask(async |transaction| sqlx::query_scalar(sql).persistent(false).fetch_all(&mut **transaction).await)?;
+        layout::expect_pins(&pins, self.contract).map_err(StoreError::Schema)
     }
 
     /// Rows were set aside because of rows of these files: none of them may have been taken out since, nor be until the
@@ -385,8 +381,7 @@ impl PostgresLoad<'_> {
 
     /// How the reading at `index` repeats the one at `first`.
     fn repeat(&self, batch: &Batch, index: usize, first: usize) -> Earlier {
-        let (later, earlier) = (values_of(batch, index, self.contract), values_of(batch, first, self.contract));
-        let differing = (0..later.len()).filter(|&i| later[i] != earlier[i]).collect();
+        let differing = self.table.differing(batch, index, first, self.contract);
         let line = batch.readings[first].position.line as i64;
         Earlier { file_id: self.file_id, file: None, line, lines: None, differing, is_loaded: false }
     }

@@ -9,6 +9,7 @@ mod key_order;
 mod load;
 mod nodelay;
 mod prepared_statements;
+mod raw_table;
 mod reaggregate;
 mod rows;
 pub(super) mod settings;

@@ -66,9 +66,10 @@ impl RowsInOrder {
             true => format!("r.\"{sensor}\"::integer::float8"),
             false => format!("r.\"{sensor}\"::float8"),
         });
+        let table = work.table();
         let declare = format!(
             "DECLARE rows_in_order NO SCROLL CURSOR FOR
-             SELECT r.file_id, r.device_id, r.ts{columns} FROM iot_raw_data r
+             SELECT r.file_id, r.device_id, r.ts{columns} FROM {table} r
              WHERE r.file_id IN (SELECT file_id FROM to_reaggregate) ORDER BY r.file_id, r.line_number"
         );
         sqlx::raw_sql(AssertSqlSafe(declare)).execute(&mut *transaction).await?;

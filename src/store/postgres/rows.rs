@@ -5,6 +5,7 @@ use sqlx::{AssertSqlSafe, Row, ValueRef};
 
 use super::binary_copy::encode_cell;
 use crate::store::duplicate::Earlier;
+use crate::store::measurement::Measured;
 use iotpipe_core::contract::{Contract, SensorType};
 use iotpipe_core::reading::Batch;
 
@@ -13,7 +14,7 @@ const KEYS_AT_ONCE: usize = 16_384;
 
 /// Which of the readings `keys` (index in the batch, id of the device) have a key that is stored, by index, and how they
 /// compare with the row that has it. Rows of the file `own` are given without its name.
-pub(super) async fn find_stored(
+pub(super) async fn find_rows(
     connection: &mut PgConnection,
     contract: &Contract,
     batch: &Batch,
@@ -37,19 +38,60 @@ pub(super) async fn find_stored(
         let query = sqlx::query(AssertSqlSafe(query.as_str())).persistent(false).bind(numbers).bind(ids).bind(times);
         for row in query.fetch_all(&mut *connection).await? {
             let index = row.try_get::<i64, _>(0)? as usize;
-            found.push((index, earlier(&row, &values_of(batch, index, contract), contract, own)?));
+            let differing = differing(&row, &values_of(batch, index, contract), contract)?;
+            found.push((index, earlier(&row, differing, own)?));
         }
     }
     Ok(found)
 }
 
-/// The stored `row` as the one before a reading with `values`.
-fn earlier(row: &PgRow, values: &[Option<Vec<u8>>], contract: &Contract, own: i64) -> Result<Earlier, sqlx::Error> {
+/// The same of measurements; `sensors` are the numbers of the contract's sensors.
+pub(super) async fn find_measurements(
+    connection: &mut PgConnection,
+    sensors: &[i32],
+    batch: &Batch,
+    keys: &[(usize, i32)],
+    own: i64,
+) -> Result<Vec<(usize, Earlier)>, sqlx::Error> {
+    let query = "SELECT k.n, r.file_id, r.line_number, m.source, m.state = 'loaded', m.rows_total + m.rows_skipped,
+                        r.value, r.whole, r.text
+         FROM unnest($1::bigint[], $2::int[], $3::int[], $4::timestamptz[]) AS k (n, device_id, sensor_id, ts)
+         CROSS JOIN LATERAL (SELECT * FROM iot_raw_values i
+                             WHERE i.device_id = k.device_id AND i.sensor_id = k.sensor_id AND i.ts = k.ts LIMIT 1) r
+         LEFT JOIN manifest m ON m.id = r.file_id";
+    let mut found = Vec::new();
+    for keys in keys.chunks(KEYS_AT_ONCE) {
+        let readings = || keys.iter().map(|&(i, _)| &batch.readings[i]);
+        let query = sqlx::query(query)
+            .persistent(false)
+            .bind(keys.iter().map(|&(i, _)| i as i64).collect::<Vec<_>>())
+            .bind(keys.iter().map(|&(_, id)| id).collect::<Vec<_>>())
+            .bind(readings().map(|reading| sensors[batch.measurement(reading).0 as usize]).collect::<Vec<_>>())
+            .bind(readings().map(|reading| time(reading.ts)).collect::<Vec<_>>());
+        for row in query.fetch_all(&mut *connection).await? {
+            let index = row.try_get::<i64, _>(0)? as usize;
+            let (sensor, measured) = Measured::of(batch, &batch.readings[index]);
+            let stored = Measured { value: row.try_get(6)?, whole: row.try_get(7)?, text: row.try_get(8)? };
+            let differing = if stored == measured { Vec::new() } else { vec![sensor] };
+            found.push((index, earlier(&row, differing, own)?));
+        }
+    }
+    Ok(found)
+}
+
+/// The stored `row` as the one before a reading that differs in some sensors.
+fn earlier(row: &PgRow, differing: Vec<usize>, own: i64) -> Result<Earlier, sqlx::Error> {
     let file_id = row.try_get::<i64, _>(1)?;
     let file = match file_id == own {
         true => None,
         false => Some(row.try_get::<Option<String>, _>(3)?.unwrap_or_else(|| "an unknown file".into())),
     };
+    let is_loaded = row.try_get::<Option<bool>, _>(4)?.unwrap_or(false);
+    Ok(Earlier { file_id, file, line: row.try_get(2)?, lines: row.try_get(5)?, differing, is_loaded })
+}
+
+/// In which sensors a stored `row` has other values.
+fn differing(row: &PgRow, values: &[Option<Vec<u8>>], contract: &Contract) -> Result<Vec<usize>, sqlx::Error> {
     let mut differing = Vec::new();
     for (i, value) in values.iter().enumerate() {
         let stored = row.try_get_raw(6 + i)?;
@@ -58,8 +100,7 @@ fn earlier(row: &PgRow, values: &[Option<Vec<u8>>], contract: &Contract, own: i6
             differing.push(i);
         }
     }
-    let is_loaded = row.try_get::<Option<bool>, _>(4)?.unwrap_or(false);
-    Ok(Earlier { file_id, file, line: row.try_get(2)?, lines: row.try_get(5)?, differing, is_loaded })
+    Ok(differing)
 }
 
 /// Whether both are zero, be it with a sign: what the first version stored.
@@ -72,7 +113,7 @@ fn are_zeros(kind: SensorType, one: Option<&[u8]>, other: Option<&[u8]>) -> bool
 
 /// The values of a reading in PostgreSQL's binary form.
 pub(super) fn values_of(batch: &Batch, index: usize, contract: &Contract) -> Vec<Option<Vec<u8>>> {
-    let cells = batch.cells_of(&batch.readings[index], contract.sensors.len());
+    let cells = batch.cells_of(&batch.readings[index], contract.width());
     cells.iter().map(|cell| encode_cell(*cell, batch)).collect()
 }
 

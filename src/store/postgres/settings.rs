@@ -3,6 +3,7 @@
 use sqlx::Row;
 use sqlx::postgres::PgPool;
 
+use super::connection::LastUsed;
 use crate::store::error::{Cause, StoreError};
 
 /// Encodings in which every text can be stored: the second takes bytes as they are.
@@ -10,11 +11,17 @@ const ENCODINGS: [&str; 2] = ["UTF8", "SQL_ASCII"];
 
 /// # Errors
 /// [`StoreError::Schema`] with what to do where a setting stands in the way.
-pub(in crate::store) async fn expect_usable(pool: &PgPool, place: &str) -> Result<(), StoreError> {
+pub(in crate::store) async fn expect_usable(
+    pool: &PgPool,
+    last_used: &LastUsed,
+    place: &str,
+) -> Result<(), StoreError> {
     let query = "SELECT current_setting('server_encoding'), current_setting('standard_conforming_strings'), \
                  coalesce(current_schema()::text, ''), current_setting('search_path')";
     let ask = async {
-        let row = sqlx::raw_sql(query).fetch_one(pool).await?;
+        let mut connection = last_used.take(pool).await?;
+        let row = sqlx::raw_sql(query).fetch_one(&mut *connection).await?;
+        last_used.keep(connection);
         let text = |column: usize| row.try_get::<String, _>(column);
         Ok::<_, sqlx::Error>((text(0)?, text(1)?, text(2)?, text(3)?))
     };

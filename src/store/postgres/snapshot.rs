@@ -6,7 +6,7 @@ use sqlx::AssertSqlSafe;
 use sqlx::postgres::Postgres;
 
 use super::connection;
-use super::rows::find_stored;
+use super::raw_table::{RawTable, ids_of_sensors};
 use crate::store::connection::Store;
 use crate::store::duplicate::Earlier;
 use crate::store::error::StoreError;
@@ -22,20 +22,22 @@ pub(in crate::store) struct PostgresSnapshot<'a> {
     /// Dropped behind the transaction, whose rollback needs the runtime's context.
     _runtime: tokio::runtime::EnterGuard<'a>,
     ids: HashMap<String, i32>,
+    sensors: HashMap<String, i32>,
 }
 
 impl<'a> PostgresSnapshot<'a> {
     pub(in crate::store) fn begin(store: &'a Store) -> Result<Self, StoreError> {
-        let (transaction, ids) = store.wait(async {
+        let (transaction, ids, sensors) = store.wait(async {
             let pool = store.db.get_postgres_connection_pool();
             let mut transaction = pool.begin_with(connection::BEGIN_SNAPSHOT).await?;
             let ids = sqlx::query_as::<_, (String, i32)>("SELECT name, id FROM device")
                 .persistent(false)
                 .fetch_all(&mut *transaction)
                 .await?;
-            Ok::<_, sqlx::Error>((transaction, ids.into_iter().collect()))
+            let sensors = ids_of_sensors(&mut transaction).await?;
+            Ok::<_, sqlx::Error>((transaction, ids.into_iter().collect(), sensors))
         })?;
-        Ok(Self { store, transaction, _runtime: store.runtime.enter(), ids })
+        Ok(Self { store, transaction, _runtime: store.runtime.enter(), ids, sensors })
     }
 }
 
@@ -50,7 +52,8 @@ impl Snapshot for PostgresSnapshot<'_> {
         let keys: Vec<_> =
             batch.readings.iter().enumerate().filter_map(|(i, reading)| Some((i, id(reading.device)?))).collect();
         // No file has this identity: every row is given with the name of its file.
-        self.store.wait(find_stored(&mut self.transaction, contract, batch, &keys, 0))
+        let table = RawTable::with(contract, &self.sensors).map_err(StoreError::Schema)?;
+        self.store.wait(table.find_stored(&mut self.transaction, contract, batch, &keys, 0))
     }
 
     fn entries(&mut self) -> Result<HashMap<i64, (String, i64)>, StoreError> {
@@ -80,7 +83,7 @@ impl Snapshot for PostgresSnapshot<'_> {
     }
 
     fn rows_of(&mut self, file_id: i64) -> Result<Vec<(i64, String)>, StoreError> {
-        let query = AssertSqlSafe(snapshot::rows_of("CAST(iot_raw_data.ts AS text)"));
+        let query = AssertSqlSafe(snapshot::rows_of(|ts| format!("CAST({ts} AS text)")));
         self.store.wait(sqlx::query_as(query).persistent(false).bind(file_id).fetch_all(&mut *self.transaction))
     }
 

@@ -1,21 +1,24 @@
 //! The load transaction on SQLite: prepared statements on a connection of its own.
 
+use std::collections::HashMap;
 use std::path::Path;
 
-use rusqlite::{CachedStatement, Connection, params, params_from_iter};
+use rusqlite::{Connection, params, params_from_iter};
 use sea_orm::Statement;
 
 use super::connection;
-use super::rows::{Bound, StoredRows, bound, value_ref};
-use crate::store::duplicate::{BecauseOf, Earlier, set_aside};
+use super::raw_table::{RawTable, ids_of_sensors};
+use super::rows::bound;
+use crate::store::duplicate::{BecauseOf, set_aside};
 use crate::store::error::StoreError;
+use crate::store::layout;
 use crate::store::rollup::{add_up_anew, roll_up};
 use crate::store::transaction::{LoadTransaction, Totals};
 use crate::store::window;
 use iotpipe_core::aggregate::Aggregates;
 use iotpipe_core::contract::Contract;
 use iotpipe_core::devices::DeviceNames;
-use iotpipe_core::reading::{Batch, Cell};
+use iotpipe_core::reading::Batch;
 
 pub(in crate::store) struct SqliteLoad<'a> {
     connection: Connection,
@@ -30,8 +33,7 @@ pub(in crate::store) struct SqliteLoad<'a> {
     because_of: BecauseOf,
     /// Whether statistics were written, of windows as the contract has them.
     aggregated: bool,
-    insert: String,
-    rows: StoredRows,
+    table: RawTable,
 }
 
 impl<'a> SqliteLoad<'a> {
@@ -40,12 +42,11 @@ impl<'a> SqliteLoad<'a> {
     pub(in crate::store) fn begin(path: &Path, contract: &'a Contract) -> Result<Self, StoreError> {
         let place = path.display().to_string();
         let connection = connection::begin_load(path).map_err(|e| StoreError::classify(&place, e))?;
-        let names: String = contract.sensors.iter().map(|s| format!(", \"{}\"", s.name)).collect();
-        let marks: String = (0..contract.sensors.len()).map(|_| ", ?").collect();
-        let insert = format!(
-            "INSERT INTO iot_raw_data (device_id, ts, file_id, line_number{names}) VALUES (?, ?, ?, ?{marks})
-             ON CONFLICT DO NOTHING"
-        );
+        let ids = match contract.long {
+            None => HashMap::new(),
+            Some(_) => ids_of_sensors(&connection).map_err(|e| StoreError::classify(&place, e))?,
+        };
+        let table = RawTable::with(contract, &ids).map_err(StoreError::Schema)?;
         Ok(Self {
             connection,
             contract,
@@ -57,8 +58,7 @@ impl<'a> SqliteLoad<'a> {
             anew: Vec::new(),
             because_of: BecauseOf::default(),
             aggregated: false,
-            insert,
-            rows: StoredRows::of(contract),
+            table,
         })
     }
 
@@ -75,37 +75,17 @@ impl<'a> SqliteLoad<'a> {
         }
         Ok(())
     }
-
-    /// Inserts in the order of the table's key; gives the readings whose key existed.
-    fn insert(&mut self, batch: &Batch) -> rusqlite::Result<Vec<(usize, Earlier)>> {
-        let mut order: Vec<usize> = (0..batch.readings.len()).collect();
-        order.sort_unstable_by_key(|&i| (self.device_ids[batch.readings[i].device as usize], batch.readings[i].ts, i));
-        let mut statement = self.connection.prepare_cached(&self.insert)?;
-        let mut duplicates = Vec::new();
-        for index in order {
-            let reading = &batch.readings[index];
-            let device_id = self.device_ids[reading.device as usize];
-            let cells = batch.cells_of(reading, self.contract.sensors.len());
-            if insert_row(&mut statement, device_id, reading.ts, self.file_id, reading.position.line, cells, batch)?
-                == 0
-                && let Some(earlier) =
-                    self.rows.find(&self.connection, self.file_id, (device_id, reading.ts), cells, batch)?
-                && !earlier.is_row(self.file_id, reading.position.line)
-            {
-                duplicates.push((index, earlier));
-            }
-        }
-        Ok(duplicates)
-    }
 }
 
 impl SqliteLoad<'_> {
-    fn expect_pinned_window(&self) -> Result<(), StoreError> {
-        let pinned = pinned_window(&self.connection).map_err(|e| StoreError::classify(&self.place, e))?;
-        match pinned == self.contract.window_micros {
-            true => Ok(()),
-            false => Err(StoreError::Schema(window::other(pinned, self.contract.window_micros))),
-        }
+    fn expect_pins(&self) -> Result<(), StoreError> {
+        let pins = self.pins().map_err(|e| StoreError::classify(&self.place, e))?;
+        layout::expect_pins(&pins, self.contract).map_err(StoreError::Schema)
+    }
+
+    /// They stay as they are until the transaction ends: the writer's lock is held.
+    fn pins(&self) -> rusqlite::Result<Vec<i64>> {
+        self.connection.prepare(layout::PINS)?.query_map([], |row| row.get(0))?.collect()
     }
 
     fn expect_settled_statistics(&self) -> Result<(), StoreError> {
@@ -132,7 +112,7 @@ impl LoadTransaction for SqliteLoad<'_> {
     fn write(&mut self, batch: &mut Batch, devices: &DeviceNames) -> Result<(), StoreError> {
         let duplicates = self
             .register(devices)
-            .and_then(|()| self.insert(batch))
+            .and_then(|()| self.table.insert(&self.connection, batch, &self.device_ids, self.file_id))
             .map_err(|e| StoreError::classify(&self.place, e))?;
         self.because_of.count(self.file_id, &duplicates);
         set_aside(batch, duplicates, devices, self.contract);
@@ -190,7 +170,7 @@ impl LoadTransaction for SqliteLoad<'_> {
 
     fn commit(self: Box<Self>) -> Result<(), StoreError> {
         if self.aggregated {
-            self.expect_pinned_window()?;
+            self.expect_pins()?;
         }
         for statement in self.anew.iter().copied().flat_map(add_up_anew) {
             self.run(&statement)?;
@@ -238,22 +218,4 @@ pub(super) fn insert_aggregates(
         ])?;
     }
     Ok(())
-}
-
-fn insert_row(
-    statement: &mut CachedStatement<'_>,
-    device_id: i64,
-    ts: i64,
-    file_id: i64,
-    line: u64,
-    cells: &[Cell],
-    batch: &Batch,
-) -> rusqlite::Result<usize> {
-    for (at, value) in [device_id, ts, file_id, line as i64].iter().enumerate() {
-        statement.raw_bind_parameter(at + 1, value)?;
-    }
-    for (at, cell) in cells.iter().enumerate() {
-        statement.raw_bind_parameter(at + 5, Bound(value_ref(*cell, batch)))?;
-    }
-    statement.raw_execute()
 }

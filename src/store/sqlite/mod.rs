@@ -2,6 +2,7 @@
 
 pub(super) mod connection;
 mod load;
+mod raw_table;
 mod reaggregate;
 mod rows;
 mod snapshot;

@@ -48,10 +48,11 @@ fn files_left(connection: &Connection) -> rusqlite::Result<Vec<i64>> {
 }
 
 fn rows_in_order(work: &Work<'_>) -> String {
-    let columns = work.columns(|sensor, _| format!("CAST(\"{sensor}\" AS real)"));
+    let columns = work.columns(|sensor, _| format!("CAST(r.\"{sensor}\" AS real)"));
+    let table = work.table();
     format!(
-        "SELECT file_id, device_id, ts{columns} FROM iot_raw_data
-         WHERE file_id IN (SELECT file_id FROM to_reaggregate) ORDER BY file_id, line_number"
+        "SELECT r.file_id, r.device_id, r.ts{columns} FROM {table} r
+         WHERE r.file_id IN (SELECT file_id FROM to_reaggregate) ORDER BY r.file_id, r.line_number"
     )
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use rusqlite::{Connection, Row};
 
 use super::connection;
-use super::rows::StoredRows;
+use super::raw_table::{RawTable, ids_of_sensors};
 use crate::store::duplicate::Earlier;
 use crate::store::error::StoreError;
 use crate::store::snapshot::{self, FileRows, Snapshot, StoredAggregate};
@@ -19,8 +19,9 @@ pub(in crate::store) struct SqliteSnapshot {
     connection: Connection,
     place: String,
     /// For the contract, by its hash, that was asked for last.
-    rows: Option<(String, StoredRows)>,
+    table: Option<(String, RawTable)>,
     ids: HashMap<String, i64>,
+    sensors: HashMap<String, i64>,
 }
 
 impl SqliteSnapshot {
@@ -28,10 +29,11 @@ impl SqliteSnapshot {
         let place = path.display().to_string();
         let opened = connection::begin_snapshot(path).and_then(|connection| {
             let ids = all(&connection, "SELECT name, id FROM device", None, |row| Ok((row.get(0)?, row.get(1)?)))?;
-            Ok((connection, ids.into_iter().collect()))
+            let sensors = ids_of_sensors(&connection)?;
+            Ok((connection, ids.into_iter().collect(), sensors))
         });
-        let (connection, ids) = opened.map_err(|e| StoreError::classify(&place, e))?;
-        Ok(Self { connection, place, rows: None, ids })
+        let (connection, ids, sensors) = opened.map_err(|e| StoreError::classify(&place, e))?;
+        Ok(Self { connection, place, table: None, ids, sensors })
     }
 
     fn all<T>(
@@ -60,19 +62,18 @@ impl Snapshot for SqliteSnapshot {
         batch: &Batch,
         devices: &DeviceNames,
     ) -> Result<Vec<(usize, Earlier)>, StoreError> {
-        let rows = match self.rows.take().filter(|(hash, _)| *hash == contract.hash) {
-            Some((_, rows)) => rows,
-            None => StoredRows::of(contract),
+        let table = match self.table.take().filter(|(hash, _)| *hash == contract.hash) {
+            Some((_, table)) => table,
+            None => RawTable::with(contract, &self.sensors).map_err(StoreError::Schema)?,
         };
         let mut found = Vec::new();
         for (index, reading) in batch.readings.iter().enumerate() {
             let Some(&id) = devices.get(reading.device).and_then(|name| self.ids.get(name)) else { continue };
-            let cells = batch.cells_of(reading, contract.sensors.len());
             // No file has this identity: every row is given with the name of its file.
-            let earlier = rows.find(&self.connection, 0, (id, reading.ts), cells, batch);
+            let earlier = table.find(&self.connection, 0, id, reading, batch);
             found.extend(earlier.map_err(|e| StoreError::classify(&self.place, e))?.map(|earlier| (index, earlier)));
         }
-        self.rows = Some((contract.hash.clone(), rows));
+        self.table = Some((contract.hash.clone(), table));
         Ok(found)
     }
 
@@ -99,7 +100,7 @@ impl Snapshot for SqliteSnapshot {
     }
 
     fn rows_of(&mut self, file_id: i64) -> Result<Vec<(i64, String)>, StoreError> {
-        self.all(&snapshot::rows_of("iot_raw_data.ts"), Some(file_id), |row| Ok((row.get(0)?, row.get(1)?)))
+        self.all(&snapshot::rows_of(str::to_owned), Some(file_id), |row| Ok((row.get(0)?, row.get(1)?)))
     }
 
     fn aggregates_of(&mut self, file_id: i64) -> Result<Vec<StoredAggregate>, StoreError> {

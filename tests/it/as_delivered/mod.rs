@@ -5,6 +5,7 @@ mod headers;
 mod lines;
 mod numbers;
 mod refusals;
+mod rows;
 mod times;
 
 use crate::support::{Db, World};
@@ -27,7 +28,7 @@ max = 100.0
 "#;
 
 /// Some files, the contract for them, and what a run must make of them.
-struct Case {
+pub(crate) struct Case {
     number: &'static str,
     contract: String,
     files: Vec<(&'static str, Vec<u8>)>,
@@ -44,40 +45,40 @@ impl Case {
         Case::new(number, &format!("[csv]\n{csv}\n{PLAIN}"), name, file)
     }
 
-    fn new(number: &'static str, contract: &str, name: &'static str, file: impl AsRef<[u8]>) -> Case {
+    pub(crate) fn new(number: &'static str, contract: &str, name: &'static str, file: impl AsRef<[u8]>) -> Case {
         let files = vec![(name, file.as_ref().to_vec())];
         let (contract, columns) = (contract.to_owned(), "temp, humidity");
         Case { number, contract, files, columns, readings: vec![], set_aside: vec![], skipped: 0, refused: vec![] }
     }
 
     /// One more file.
-    fn and(mut self, name: &'static str, file: impl AsRef<[u8]>) -> Case {
+    pub(crate) fn and(mut self, name: &'static str, file: impl AsRef<[u8]>) -> Case {
         self.files.push((name, file.as_ref().to_vec()));
         self
     }
 
     /// Other columns than the two sensors of [`PLAIN`].
-    fn showing(self, columns: &'static str) -> Case {
+    pub(crate) fn showing(self, columns: &'static str) -> Case {
         Case { columns, ..self }
     }
 
     /// Readings as `device|ts|values`, by device and time.
-    fn gives(self, readings: &[&'static str]) -> Case {
+    pub(crate) fn gives(self, readings: &[&'static str]) -> Case {
         Case { readings: readings.to_vec(), ..self }
     }
 
     /// Rows that are set aside, as `line column rule`, of all files in the order of their names.
-    fn sets_aside(self, rows: &[&'static str]) -> Case {
+    pub(crate) fn sets_aside(self, rows: &[&'static str]) -> Case {
         Case { set_aside: rows.to_vec(), ..self }
     }
 
     /// Lines of all loaded files that are no rows.
-    fn skips(self, lines: i64) -> Case {
+    pub(crate) fn skips(self, lines: i64) -> Case {
         Case { skipped: lines, ..self }
     }
 
     /// A file is refused by a rule, with these words.
-    fn refuses(mut self, name: &'static str, rule: &'static str, words: &'static [&'static str]) -> Case {
+    pub(crate) fn refuses(mut self, name: &'static str, rule: &'static str, words: &'static [&'static str]) -> Case {
         self.refused.push((name, rule, words));
         self
     }
@@ -110,10 +111,6 @@ impl Case {
     #[track_caller]
     fn see(&self, world: &World, name: &str, bytes: &[u8], set_aside: &mut Vec<String>, at: &str) {
         let stem = name.rsplit('/').next().unwrap().split('.').next().unwrap();
-        let stem = match name.rsplit_once('/') {
-            Some((folder, _)) => format!("{folder}/{stem}"),
-            None => stem.to_owned(),
-        };
         let refused = self.refused.iter().find(|(refused, ..)| *refused == name);
         let state = world.manifest(name).state;
         assert_eq!(state, if refused.is_some() { "rejected" } else { "loaded" }, "{name}, {at}");
@@ -123,14 +120,14 @@ impl Case {
                 assert!(reason.message.contains(word), "{word:?} is not in {:?}, {at}", reason.message);
                 assert!(at.contains(word), "{word:?} is not said, {at}");
             }
-        } else if world.files("quarantine").iter().any(|f| f.starts_with(&stem)) {
-            set_aside.extend(world.reason_lines(&stem, bytes));
+        } else if world.files("quarantine").iter().any(|f| f.starts_with(stem)) {
+            set_aside.extend(world.reason_lines(stem, bytes));
         }
     }
 }
 
 /// All cases on one database after the other.
 #[track_caller]
-fn hold(db: Db, cases: Vec<Case>) {
+pub(crate) fn hold(db: Db, cases: Vec<Case>) {
     cases.iter().for_each(|case| case.holds(db));
 }

@@ -4,7 +4,7 @@ use super::{Case, hold};
 use crate::on_both_databases;
 use crate::support::Db;
 
-on_both_databases!(years_and_digits, offsets_and_zones, spreadsheets, clocks, several_formats);
+on_both_databases!(years_and_digits, offsets_and_zones, names_and_fractions, spreadsheets, clocks, several_formats);
 
 /// A device, and a time as `timestamp` describes it.
 fn contract(timestamp: &str, more: &str) -> String {
@@ -66,6 +66,81 @@ fn offsets_and_zones(db: Db) {
             case("47", "column = \"ts\", format = \"%Y-%m-%dT%H:%M:%S%:z\"", "", &three).gives(&midnight),
             case("27b", &pattern("%Y-%m-%d %H:%M", "+01:00"), "", &["2024-05-01 01:00"]).gives(&midnight[..1]),
             case("27c", &pattern("%Y-%m-%d %H:%M", "GMT-02:00"), "", &["2024-04-30 22:00"]).gives(&midnight[..1]),
+        ],
+    );
+}
+
+fn names_and_fractions(db: Db) {
+    let pattern = |format: &str, more: &str| format!("column = \"ts\", format = \"{format}\"{more}");
+    let zones = ", zone_names = { CET = \"+01:00\" }";
+    let one = ["a|2024-05-01T13:02:03Z|1", "b|2024-05-01T13:02:03Z|1", "c|2024-05-01T13:02:03Z|1"];
+    let half = "a|2024-05-01T00:00:00.5Z|1";
+    hold(
+        db,
+        vec![
+            case(
+                "21",
+                &pattern("%m/%d/%Y %I:%M:%S %p", ""),
+                "",
+                &["5/1/2024 1:02:03 PM", "05/01/2024 01:02:03pm", "5/1/2024 1:02:03 p.m.", "5/1/2024 13:02:03 PM"],
+            )
+            .gives(&one)
+            .sets_aside(&["5 ts bad_timestamp"]),
+            case(
+                "47b",
+                &pattern("%Y-%m-%d %H:%M:%S %Z", zones),
+                "",
+                &[
+                    "2024-05-01 13:02:03 UTC",
+                    "2024-05-01 14:02:03 CET",
+                    "2024-05-01 13:02:03 GMT",
+                    "2024-05-01 13:02:03 EST",
+                ],
+            )
+            .gives(&one)
+            .sets_aside(&["5 ts bad_timestamp"]),
+            case("23b", &pattern("%Y-%m-%d %H:%M:%S.%f", ""), "", &["2024-05-01 00:00:00.5", "2024-05-01 00:00:00"])
+                .gives(&[half])
+                .sets_aside(&["3 ts bad_timestamp"]),
+            case(
+                "23c",
+                &pattern("%Y-%m-%d %H:%M:%S,%f", ""),
+                "",
+                &["2024-05-01 00:00:00,500", "2024-05-01 00:00:00.500"],
+            )
+            .gives(&[half])
+            .sets_aside(&["3 ts bad_timestamp"]),
+            case("47c", &pattern("%Y%m%d%H%M%S%3f", ""), "", &["20240501000000500"]).gives(&[half]),
+            case("47d", &pattern("%Y-%m-%d %H:%M:%S UTC", ""), "", &["2024-05-01 13:02:03 UTC"]).gives(&one[..1]),
+            case(
+                "47g",
+                &pattern("%d-%b-%Y %H:%M:%S", ""),
+                "",
+                &["01-May-2024 13:02:03", "1-MAY-2024 13:02:03", "01-Mai-2024 13:02:03"],
+            )
+            .gives(&one[..2])
+            .sets_aside(&["4 ts bad_timestamp"]),
+            case(
+                "24",
+                "column = \"ts\", format = \"rfc3339\"",
+                "",
+                &["2024-05-01T13:02:03Z", "2024-05-01 15:02:03+02:00", "2024-05-01t13:02:03z", "2024-05-01T13:02:03"],
+            )
+            .gives(&one)
+            .sets_aside(&["5 ts bad_timestamp"]),
+            case(
+                "27",
+                &pattern("%Y-%m-%d %H:%M", ", zone = \"Europe/Berlin\""),
+                "",
+                &["2024-05-01 02:00", "2024-03-31 02:30", "2024-10-27 02:30"],
+            )
+            .gives(&["a|2024-05-01T00:00:00Z|1"])
+            .sets_aside(&["3 ts bad_timestamp", "4 ts bad_timestamp"]),
+            case("22b", &pattern("%d/%m/%Y hh:mm", ""), "", &["30/4/2024 24:00", "1/5/2024 24:30"])
+                .gives(&["a|2024-05-01T00:00:00Z|1"])
+                .sets_aside(&["3 ts bad_timestamp"]),
+            case("29", "column = \"ts\", format = \"unix_nanos\"", "", &["1714568523000000400", "1714568522999999600"])
+                .gives(&one[..2]),
         ],
     );
 }

@@ -1,5 +1,7 @@
 //! `[contract]`.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::columns::{ColumnNames, DeviceTable, OneOrMany, TimestampColumn};
@@ -26,6 +28,18 @@ pub struct ContractTable {
     /// The earliest valid timestamp: a date (midnight UTC), or a time with its offset.
     #[serde(skip_serializing_if = "is_no_minimum")]
     pub min_timestamp: String,
+    /// `wide` or `long`.
+    #[serde(skip_serializing_if = "LayoutName::is_wide")]
+    pub layout: LayoutName,
+    /// The column that says what was measured, in the long layout; default: `metric`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metric: Option<ColumnNames>,
+    /// The column of the measured value, in the long layout; default: `value`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<ColumnNames>,
+    /// `ignore` or `reject`, in the long layout; default: what `extra_columns` says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unknown_metrics: Option<UnknownMetricsName>,
     /// What is measured.
     pub sensor: Vec<SensorTable>,
 }
@@ -43,6 +57,10 @@ impl Default for ContractTable {
             max_rejected_ratio: 0.5,
             max_future: "1d".into(),
             min_timestamp: "1990-01-01".into(),
+            layout: LayoutName::Wide,
+            metric: None,
+            value: None,
+            unknown_metrics: None,
             sensor: built_in_sensors(),
         }
     }
@@ -62,6 +80,9 @@ pub struct TimestampTable {
     /// For the hour that clocks repeat.
     #[serde(default)]
     pub ambiguous: AmbiguousName,
+    /// Offsets that zones' names mean where a pattern has `%Z`, beside `UTC`, `GMT` and `Z`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub zone_names: BTreeMap<String, String>,
 }
 
 impl Default for TimestampTable {
@@ -71,6 +92,7 @@ impl Default for TimestampTable {
             format: OneOrMany::One("unix_seconds".into()),
             zone: None,
             ambiguous: AmbiguousName::Reject,
+            zone_names: BTreeMap::new(),
         }
     }
 }
@@ -97,5 +119,33 @@ pub enum ExtraColumnsName {
     /// They are left unread.
     Ignore,
     /// The file is refused.
+    Reject,
+}
+
+/// How readings stand in rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum LayoutName {
+    /// A row has a column for each sensor.
+    Wide,
+    /// A row has one measurement: a column says of what, another has the value.
+    Long,
+}
+
+impl LayoutName {
+    fn is_wide(&self) -> bool {
+        *self == LayoutName::Wide
+    }
+}
+
+/// What becomes of rows whose metric no sensor names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum UnknownMetricsName {
+    /// They are skipped.
+    Ignore,
+    /// They are rejected.
     Reject,
 }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::columns::OneOrMany;
+
 /// `[csv]`: how the bytes of a file are cut into fields, and how numbers and nothing are written in them.
 #[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -24,9 +26,9 @@ pub struct CsvTable {
     /// The names of the columns, for files that have no header, or none that fits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub header: Option<Vec<String>>,
-    /// What a line begins with that is to be skipped.
+    /// What a line begins with that is to be skipped; one text or several.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub comment: Option<String>,
+    pub comment: Option<OneOrMany<String>>,
     /// The character encoding of files without a byte order mark, by its name on the web; default: UTF-8.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encoding: Option<String>,

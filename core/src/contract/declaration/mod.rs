@@ -12,7 +12,7 @@ mod sensor;
 use serde::{Deserialize, Serialize};
 
 pub use columns::{ColumnNames, DeviceTable, FromName, FromPath, Match, OneOrMany, TimestampColumn, Value};
-pub use contract::{AmbiguousName, ContractTable, ExtraColumnsName, TimestampTable};
+pub use contract::{AmbiguousName, ContractTable, ExtraColumnsName, LayoutName, TimestampTable, UnknownMetricsName};
 pub use csv::{CsvTable, FinalNewlineName};
 pub use sensor::{SensorTable, SensorTypeName};
 

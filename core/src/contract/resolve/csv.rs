@@ -2,7 +2,7 @@
 
 use encoding_rs::Encoding;
 
-use super::super::declaration::{CsvTable, FinalNewlineName};
+use super::super::declaration::{CsvTable, FinalNewlineName, OneOrMany};
 use super::super::model::{CsvFormat, Delimiter};
 use super::super::null_values::NullValues;
 use super::super::number::{Decimal, NumberStyle};
@@ -18,17 +18,20 @@ pub(super) fn format(csv: &CsvTable) -> Result<CsvFormat, String> {
             Some(names) if names.is_empty() => return Err("csv.header: names no column".into()),
             names => names.clone(),
         },
-        comment: match &csv.comment {
-            Some(text) if text.is_empty() || text.contains(['\n', '\r']) => {
-                return Err("csv.comment: must be the beginning of a line, such as \"#\"".into());
-            }
-            comment => comment.clone(),
-        },
+        comments: comments(csv)?,
         encoding: csv.encoding.as_deref().map(encoding).transpose()?.filter(|e| *e != encoding_rs::UTF_8),
         multiline: csv.multiline,
         final_newline_required: csv.final_newline == FinalNewlineName::Required,
         null_values: NullValues::new(csv.null_values.clone(), decimal),
     })
+}
+
+fn comments(csv: &CsvTable) -> Result<Vec<String>, String> {
+    let texts = csv.comment.as_ref().map(OneOrMany::as_slice).unwrap_or_default();
+    match texts.iter().any(|text| text.is_empty() || text.contains(['\n', '\r'])) {
+        true => Err("csv.comment: must be the beginning of a line, such as \"#\", or a list of such".into()),
+        false => Ok(texts.to_vec()),
+    }
 }
 
 fn delimiter(text: &str) -> Result<Delimiter, String> {

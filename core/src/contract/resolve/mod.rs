@@ -2,6 +2,7 @@
 
 mod columns;
 mod csv;
+mod long;
 mod sensors;
 mod timestamp;
 
@@ -41,11 +42,13 @@ fn resolve(declaration: &Declaration) -> Result<Contract, String> {
     let Declaration { csv, contract, aggregate } = declaration;
     let body = body(declaration)?;
     let hash = hash(declaration)?;
+    let sensors = sensors::sensors(&contract.sensor, csv)?;
     Ok(Contract {
         csv: csv::format(csv)?,
         timestamp: timestamp::rule(contract)?,
         device: columns::device(&contract.device)?,
-        sensors: sensors::sensors(&contract.sensor, csv)?,
+        long: long::rows(contract, &sensors)?,
+        sensors,
         extra_columns: match contract.extra_columns {
             ExtraColumnsName::Ignore => ExtraColumns::Ignore,
             ExtraColumnsName::Reject => ExtraColumns::Reject,
@@ -141,6 +144,7 @@ mod tests {
             "[contract]\ntimestamp = { column = ['Date', 'Time'], format = '%F %T', zone = 'Europe/Rome', ambiguous = 'latest' }",
             "[contract]\ndevice = { from_name = '^(?<device>.+)_' }\n[[contract.sensor]]\nname='a'\ntype='integer'\nmin=-1",
             "[csv]\nmultiline = true\n[contract]\nmin_timestamp = '0001-01-01'",
+            "[contract]\nlayout = 'long'\nmetric = ['m', 'n']\nunknown_metrics = 'ignore'",
             "[contract]\ndevice = { value = 'p' }\nextra_columns = 'reject'\n[aggregate]\nwindow = '1d'",
         ] {
             let contract = Contract::from_toml(toml).unwrap();

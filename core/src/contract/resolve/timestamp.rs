@@ -13,7 +13,9 @@ pub(super) fn rule(contract: &ContractTable) -> Result<TimestampRule, String> {
     if columns.is_empty() {
         return Err("contract.timestamp.column: names no column".into());
     }
-    let formats = table.format.as_slice().iter().map(|text| format(table, text)).collect::<Result<Vec<_>, _>>()?;
+    let names = zone_names(table)?;
+    let formats =
+        table.format.as_slice().iter().map(|text| format(table, &names, text)).collect::<Result<Vec<_>, _>>()?;
     if formats.is_empty() {
         return Err("contract.timestamp.format: names no format".into());
     }
@@ -26,7 +28,7 @@ pub(super) fn rule(contract: &ContractTable) -> Result<TimestampRule, String> {
     Ok(TimestampRule { columns, formats, earliest: earliest(&earliest_text)?, earliest_text })
 }
 
-fn format(table: &TimestampTable, text: &str) -> Result<TimestampFormat, String> {
+fn format(table: &TimestampTable, names: &[(String, Offset)], text: &str) -> Result<TimestampFormat, String> {
     let key = || format!("contract.timestamp.format = \"{text}\"");
     let ambiguous = match table.ambiguous {
         AmbiguousName::Reject => Ambiguous::Reject,
@@ -41,7 +43,8 @@ fn format(table: &TimestampTable, text: &str) -> Result<TimestampFormat, String>
         "rfc3339" => Ok(TimestampFormat::Rfc3339),
         "excel_days" => Ok(TimestampFormat::excel_days(zone(table)?, ambiguous)),
         pattern if pattern.contains('%') => {
-            TimestampFormat::pattern(pattern, zone(table)?, ambiguous).map_err(|e| format!("{}: {e}", key()))
+            TimestampFormat::pattern_with_zones(pattern, zone(table)?, ambiguous, names)
+                .map_err(|e| format!("{}: {e}", key()))
         }
         _ => Err(format!(
             "{}: must be unix_seconds, unix_millis, unix_micros, unix_nanos, rfc3339, excel_days or a pattern such as \
@@ -51,6 +54,23 @@ fn format(table: &TimestampTable, text: &str) -> Result<TimestampFormat, String>
     }
 }
 
+/// What the names of zones mean that a pattern may have.
+fn zone_names(table: &TimestampTable) -> Result<Vec<(String, Offset)>, String> {
+    let used = table.format.as_slice().iter().any(|format| format.contains("%Z"));
+    if !used && !table.zone_names.is_empty() {
+        return Err("contract.timestamp.zone_names: no format has %Z, which reads them".into());
+    }
+    let named = |(name, offset): (&String, &String)| {
+        let key = format!("contract.timestamp.zone_names.{name} = \"{offset}\"");
+        if name.is_empty() || name.contains('%') {
+            return Err(format!("{key}: no name of a zone"));
+        }
+        let offset = fixed_offset(offset).ok_or_else(|| format!("{key}: must be an offset such as -05:00"))?;
+        Ok((name.clone(), offset.to_offset(jiff::Timestamp::UNIX_EPOCH)))
+    };
+    table.zone_names.iter().map(named).collect()
+}
+
 /// A zone by its name, or a fixed offset: `+01:00`, `GMT+02:00`, `UTC-3`.
 fn zone(table: &TimestampTable) -> Result<TimeZone, String> {
     let name = table.zone.as_deref().unwrap_or("UTC");
@@ -58,11 +78,22 @@ fn zone(table: &TimestampTable) -> Result<TimeZone, String> {
         return Ok(zone);
     }
     TimeZone::get(name).map_err(|e| {
+        let instead = zone_of_city(name).unwrap_or_else(|| "Europe/Rome".to_owned());
         format!(
-            "contract.timestamp.zone = \"{name}\": {e}; write a name such as Europe/Rome, or an offset such as +01:00"
+            "contract.timestamp.zone = \"{name}\": {e}; write a name such as {instead}, or an offset such as +01:00"
         )
     })
 }
+
+/// The full name of a zone by its city alone.
+fn zone_of_city(city: &str) -> Option<String> {
+    let city = city.trim().replace(' ', "_");
+    let is_its = |name: &str| name.rsplit('/').next().is_some_and(|last| last.eq_ignore_ascii_case(&city));
+    jiff::tz::db().available().map(|name| name.to_string()).find(|name| name.contains('/') && is_its(name))
+}
+
+/// Hours that a zone may lie from UTC.
+const FARTHEST: u8 = 14;
 
 fn fixed_offset(text: &str) -> Option<TimeZone> {
     let bare = ["GMT", "UTC"].into_iter().find_map(|prefix| text.strip_prefix(prefix)).unwrap_or(text).trim();
@@ -77,7 +108,7 @@ fn fixed_offset(text: &str) -> Option<TimeZone> {
         None => (digits, "0"),
     };
     let number = |text: &str| text.parse::<u8>().ok().filter(|_| text.len() <= 2);
-    let (hours, minutes) = (number(hours)?, number(minutes).filter(|m| *m < 60)?);
+    let (hours, minutes) = (number(hours).filter(|h| *h <= FARTHEST)?, number(minutes).filter(|m| *m < 60)?);
     let seconds = i32::from(hours) * 3600 + i32::from(minutes) * 60;
     Offset::from_seconds(sign * seconds).ok().map(TimeZone::fixed)
 }
@@ -110,6 +141,7 @@ mod tests {
             ("Europe/Rome", None),
             ("Etc/GMT+2", None),
             ("+1:60", None),
+            ("GMT+25:00", None),
             ("+", None),
         ] {
             let offset = fixed_offset(text).map(|zone| zone.to_offset(jiff::Timestamp::UNIX_EPOCH).seconds());

@@ -1,5 +1,6 @@
 //! Timestamps as CSV files write them, to the microsecond.
 
+mod clock;
 mod excel;
 mod instant;
 mod local;
@@ -8,7 +9,7 @@ mod pattern;
 mod tests;
 mod unix;
 
-use jiff::tz::TimeZone;
+use jiff::tz::{Offset, TimeZone};
 
 use super::number::Decimal;
 use instant::{is_second_59, leap_second, micros_of};
@@ -77,7 +78,20 @@ impl TimestampFormat {
     /// # Errors
     /// Says why the pattern can't be used.
     pub fn pattern(pattern: &str, zone: TimeZone, ambiguous: Ambiguous) -> Result<TimestampFormat, String> {
-        Ok(TimestampFormat::Pattern(Box::new(Pattern::new(pattern, LocalTime { zone, ambiguous })?)))
+        Self::pattern_with_zones(pattern, zone, ambiguous, &[])
+    }
+
+    /// As [`TimestampFormat::pattern`], where `%Z` reads these names beside `UTC`, `GMT` and `Z`.
+    ///
+    /// # Errors
+    /// Says why the pattern can't be used.
+    pub fn pattern_with_zones(
+        pattern: &str,
+        zone: TimeZone,
+        ambiguous: Ambiguous,
+        names: &[(String, Offset)],
+    ) -> Result<TimestampFormat, String> {
+        Ok(TimestampFormat::Pattern(Box::new(Pattern::new(pattern, LocalTime { zone, ambiguous }, names)?)))
     }
 
     /// Spreadsheets' days of local times in `zone`.

@@ -5,14 +5,11 @@ use std::ops::Range;
 use jiff::Span;
 use jiff::civil;
 use jiff::fmt::strtime::BrokenDownTime;
-use jiff::tz::TimeZone;
+use jiff::tz::Offset;
 
+use super::clock::{Clock, HH_MM, HHMM, spelled_out};
 use super::instant::{leap_second, micros_of};
 use super::local::LocalTime;
-
-/// In a pattern: hours and minutes without a separator, of one to four digits, padded from the left; 2400 is the next
-/// day's 0000.
-const HHMM: &str = "hhmm";
 
 /// A strptime pattern and what is to be asked of texts that fit it.
 #[derive(Debug, Clone)]
@@ -28,8 +25,8 @@ pub struct Pattern {
 #[derive(Debug, Clone)]
 struct Reading {
     pattern: String,
-    /// Whether it names UTC by a letter.
-    zulu: bool,
+    /// The offset that its letters name: `Z`, or one of the contract's zones.
+    offset: Option<Offset>,
 }
 
 /// The runs of digits that a text must have, as far as they can be told from the pattern.
@@ -37,8 +34,8 @@ struct Reading {
 struct DigitRuns {
     /// How many digits each run has; `None` where that may vary.
     lengths: Vec<Option<usize>>,
-    /// The run that is hours and minutes padded from the left.
-    hhmm: Option<usize>,
+    /// The run at which hours and minutes begin that are read in another way than strptime does.
+    clock: Option<(Clock, usize)>,
     /// Where the seconds stand: the run, and the place in it.
     second: Option<(usize, usize)>,
     /// Whether a year of four digits is asked for.
@@ -46,14 +43,15 @@ struct DigitRuns {
 }
 
 impl Pattern {
-    pub(super) fn new(declared: &str, local: LocalTime) -> Result<Pattern, String> {
+    /// Local times are those of `local`, unless the text has an offset or, for `%Z`, one of `zone_names`.
+    pub(super) fn new(declared: &str, local: LocalTime, zone_names: &[(String, Offset)]) -> Result<Pattern, String> {
         let expanded = declared
             .replace("%T", "%H:%M:%S")
             .replace("%R", "%H:%M")
             .replace("%F", "%Y-%m-%d")
             .replace("%D", "%m/%d/%y");
         let digits = DigitRuns::of(&expanded);
-        let readings = readings(&expanded.replace(HHMM, "%H%M"));
+        let readings = readings(&expanded.replace(HHMM, "%H%M").replace(HH_MM, "%H:%M"), zone_names);
         let pattern = Pattern { declared: declared.to_owned(), local, readings, digits };
         pattern.check()?;
         Ok(pattern)
@@ -90,10 +88,10 @@ impl Pattern {
 
     /// Microseconds since 1970-01-01 UTC.
     pub(super) fn parse(&self, text: &str) -> Result<i64, String> {
-        match self.digits.hhmm {
+        match self.digits.clock {
             None => self.parse_padded(text, 0),
-            Some(run) => {
-                let (padded, days) = padded_hhmm(text, run)?;
+            Some((clock, run)) => {
+                let (padded, days) = clock.padded(text, digit_runs(text).nth(run))?;
                 self.parse_padded(&padded, days)
             }
         }
@@ -105,20 +103,35 @@ impl Pattern {
             match BrokenDownTime::parse(&reading.pattern, text) {
                 Ok(time) => {
                     self.digits.check(&time, text)?;
-                    return self.instant(&time, text, days, reading.zulu);
+                    return self.instant(&time, text, days, reading.offset);
                 }
                 Err(e) => problem = problem.or(Some(e)),
             }
         }
-        let why = problem.map_or_else(String::new, |e| format!(": {e}"));
-        let hint = match self.declared.contains(".%f") && !text.contains('.') {
-            true => " (%.f instead of .%f reads a fraction that may be absent)",
-            false => "",
-        };
-        Err(format!("does not fit {}{why}{hint}", self.declared))
+        let spelled =
+            (self.declared.contains("%p") || self.declared.contains("%P")).then(|| spelled_out(text)).flatten();
+        match spelled {
+            Some(text) => self.parse_padded(&text, days),
+            None => Err(self.misfit(text, problem)),
+        }
     }
 
-    fn instant(&self, time: &BrokenDownTime, text: &str, days: i64, zulu: bool) -> Result<i64, String> {
+    /// Says that `text` does not fit, why, and what to write instead.
+    #[cold]
+    fn misfit(&self, text: &str, problem: Option<jiff::Error>) -> String {
+        let why = problem.map_or_else(String::new, |e| format!(": {e}"));
+        let has = |directive: &str| self.declared.contains(directive);
+        let hint = match text {
+            _ if has(".%f") && !text.contains('.') => " (%.f instead of .%f reads a fraction that may be absent)",
+            _ if has("%S") && !has("%.f") && fraction_in(text) => " (%S%.f instead of %S reads a fraction)",
+            _ if text.contains("24:00") && !has(HH_MM) => " (hh:mm instead of %H:%M reads 24:00, the end of a day)",
+            _ if has("%Z") => " (contract.timestamp.zone_names says what offset a zone's name means)",
+            _ => "",
+        };
+        format!("does not fit {}{why}{hint}", self.declared)
+    }
+
+    fn instant(&self, time: &BrokenDownTime, text: &str, days: i64, named: Option<Offset>) -> Result<i64, String> {
         let micros = if time.timestamp().is_some() || time.offset().is_some() {
             time.to_timestamp().map(micros_of).map_err(|e| e.to_string())?
         } else {
@@ -128,10 +141,13 @@ impl Pattern {
                 Some(_) => time.to_time().map_err(|e| e.to_string())?,
             };
             let span = Span::new().try_days(days).map_err(|e| e.to_string())?;
+            if days > 0 && clock != civil::Time::midnight() {
+                return Err("24:00 is the end of a day: nothing comes behind it".to_owned());
+            }
             let local = date.to_datetime(clock).checked_add(span).map_err(|e| e.to_string())?;
-            match zulu {
-                true => TimeZone::UTC.to_timestamp(local).map(micros_of).map_err(|e| e.to_string())?,
-                false => self.local.micros(local)?,
+            match named {
+                Some(offset) => offset.to_timestamp(local).map(micros_of).map_err(|e| e.to_string())?,
+                None => self.local.micros(local)?,
             }
         };
         match time.second() == Some(59) && self.digits.names_second_60(text) {
@@ -141,13 +157,28 @@ impl Pattern {
     }
 }
 
-/// Offsets are read as `+0100`, `+01:00`, `+01` and `Z`, whichever the pattern has.
-fn readings(pattern: &str) -> Vec<Reading> {
+/// Offsets are read as `+0100`, `+01:00`, `+01` and `Z`, whichever the pattern has; zones by the names that mean an offset.
+fn readings(pattern: &str, zone_names: &[(String, Offset)]) -> Vec<Reading> {
+    if pattern.contains("%Z") {
+        let utc = ["UTC", "GMT", "Z"].map(|name| (name.to_owned(), Offset::UTC));
+        let named = |(name, offset): &(String, Offset)| {
+            let of_offset = readings(&pattern.replacen("%Z", name, 1), zone_names);
+            of_offset.into_iter().map(|r| Reading { offset: r.offset.or(Some(*offset)), ..r }).collect::<Vec<_>>()
+        };
+        return utc.iter().chain(zone_names).flat_map(named).collect();
+    }
     let Some(directive) = ["%:::z", "%::z", "%:z", "%z"].into_iter().find(|d| pattern.contains(d)) else {
-        return vec![Reading { pattern: pattern.to_owned(), zulu: false }];
+        return vec![Reading { pattern: pattern.to_owned(), offset: None }];
     };
-    let with = |by: &str, zulu| Reading { pattern: pattern.replacen(directive, by, 1), zulu };
-    vec![with("%z", false), with("%:::z", false), with("Z", true)]
+    let with = |by: &str, offset| Reading { pattern: pattern.replacen(directive, by, 1), offset };
+    vec![with("%z", None), with("%:::z", None), with("Z", Some(Offset::UTC)), with("z", Some(Offset::UTC))]
+}
+
+/// Whether a point or a comma stands between digits behind a colon: seconds with a fraction.
+fn fraction_in(text: &str) -> bool {
+    let behind = text.rsplit(':').next().unwrap_or_default();
+    behind.find(['.', ',']).is_some_and(|at| behind[at + 1..].starts_with(|c: char| c.is_ascii_digit()))
+        && text.contains(':')
 }
 
 impl DigitRuns {
@@ -157,11 +188,11 @@ impl DigitRuns {
         let mut open: Vec<Option<usize>> = Vec::new();
         let mut rest = pattern;
         while let Some(c) = rest.chars().next() {
-            if rest.starts_with(HHMM) {
+            if let Some(clock) = Clock::in_pattern(rest) {
                 runs.close(&mut open);
-                runs.hhmm = Some(runs.lengths.len());
-                runs.lengths.push(None);
-                rest = &rest[HHMM.len()..];
+                runs.clock = Some((clock, runs.lengths.len()));
+                runs.lengths.extend(std::iter::repeat_n(None, clock.runs()));
+                rest = &rest[clock.written().len()..];
                 continue;
             }
             rest = &rest[c.len_utf8()..];
@@ -177,8 +208,8 @@ impl DigitRuns {
             let behind = behind.trim_start_matches(|c: char| c.is_ascii_digit());
             let directive = behind.chars().next().unwrap_or('%');
             rest = behind.get(directive.len_utf8()..).unwrap_or_default();
-            if directive == 'z' {
-                // Behind an offset the runs can't be counted.
+            if matches!(directive, 'z' | 'Z') {
+                // Behind an offset, or a zone's name, the runs can't be counted.
                 break;
             }
             match width(directive) {
@@ -256,13 +287,4 @@ fn digit_runs(text: &str) -> impl Iterator<Item = Range<usize>> {
         at = end;
         Some(start..end)
     })
-}
-
-/// The text with its hours and minutes padded, and the days that they add.
-fn padded_hhmm(text: &str, run: usize) -> Result<(String, i64), String> {
-    let place = digit_runs(text).nth(run).filter(|place| place.len() <= 4);
-    let place = place.ok_or("has no hours and minutes of one to four digits (hhmm)")?;
-    let padded = format!("{:0>4}", &text[place.clone()]);
-    let (clock, days) = if padded == "2400" { ("0000", 1) } else { (padded.as_str(), 0) };
-    Ok((format!("{}{clock}{}", &text[..place.start], &text[place.end..]), days))
 }

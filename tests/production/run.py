@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+"""Runs iotpipe where production runs it. `make test-production` calls it; PRODUCTION_ONLY=container,airflow chooses parts.
+
+A part that can't be had on this machine is named and skipped, with the reason. Exit code 0: nothing failed; 1: something
+did; 2: PRODUCTION_ONLY names no part. What is installed stays in the cache, nothing stays running.
+"""
+import importlib
+import os
+import pathlib
+import sys
+import time
+import traceback
+
+import machine
+
+# In this order: the container's build gives the binary that the others run.
+PARTS = ["container", "package", "kubernetes", "airflow", "monitoring", "testcontainers"]
+# Asked for by name: what it needs is built for minutes the first time.
+ON_DEMAND = ["cluster"]
+
+
+# What the tests themselves are written with, beyond Python.
+LIBRARIES = ["pyyaml==6.0.4", "kubernetes-validate==1.37.0"]
+
+
+def main():
+    machine.stop_on_signals()
+    chosen = [name for name in os.environ.get("PRODUCTION_ONLY", "").replace(",", " ").split()] or PARTS
+    if unknown := set(chosen) - {*PARTS, *ON_DEMAND}:
+        print(f"test-production: no part is called {', '.join(sorted(unknown))}; there are {', '.join(PARTS + ON_DEMAND)}")
+        return 2
+    use_libraries()
+    started = time.monotonic()
+    with machine.ENDING:
+        machine.alone()
+        verdicts = [(name, *outcome(name)) for name in PARTS + ON_DEMAND if name in chosen]
+    summarise(verdicts, time.monotonic() - started)
+    for name in set(ON_DEMAND) - set(chosen):
+        print(f"  not run {name}: it is for `PRODUCTION_ONLY={name}`, and takes minutes the first time")
+    return 1 if any(verdict == "FAILED" for _, verdict, _, _ in verdicts) else 0
+
+
+def use_libraries():
+    """Goes on in the virtual environment that has them."""
+    python = machine.venv("tests", *LIBRARIES) / "python"
+    if pathlib.Path(sys.prefix) != python.parent.parent:
+        os.execv(python, [str(python), __file__])
+
+
+def outcome(name):
+    """Runs one part and gives its verdict, its time, and why it was skipped."""
+    print(f"== {name}", flush=True)
+    started = time.monotonic()
+    verdict, reason = "ok", ""
+    try:
+        importlib.import_module(f"parts.{name}").test()
+    except machine.Unavailable as missing:
+        verdict, reason = "SKIPPED", str(missing)
+        machine.say(verdict, reason)
+    except machine.Failed as failure:
+        verdict = "FAILED"
+        print(failure, flush=True)
+    except Exception:
+        verdict = "FAILED"
+        traceback.print_exc()
+    return verdict, time.monotonic() - started, reason
+
+
+def summarise(verdicts, seconds):
+    print("\n== test-production")
+    for name, verdict, took, reason in verdicts:
+        print(f"  {verdict:<7} {name:<12} {took:6.0f} s  {reason}")
+    print(f"  {'':<7} {'in all':<12} {seconds:6.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
