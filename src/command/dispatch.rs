@@ -138,7 +138,7 @@ fn run_command(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
         workers,
         batch_memory,
         arrivals,
-        observer: Observer::start(&config.endpoints, store, &config.paths.data),
+        observer: Observer::start(config, store),
         stop,
         contract_kept: AtomicBool::new(false),
         unnamed_columns: Mutex::default(),

@@ -11,8 +11,12 @@ pub struct EndpointVariables {
     pub otlp: Option<String>,
     /// `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`
     pub otlp_traces: Option<String>,
-    /// `OTEL_EXPORTER_OTLP_HEADERS`
+    /// `OTEL_EXPORTER_OTLP_TRACES_HEADERS`, else `OTEL_EXPORTER_OTLP_HEADERS`
     pub otlp_headers: Option<String>,
+    /// `OTEL_EXPORTER_OTLP_TRACES_PROTOCOL`, else `OTEL_EXPORTER_OTLP_PROTOCOL`
+    pub otlp_protocol: Option<String>,
+    /// `OTEL_TRACES_EXPORTER`
+    pub otel_exporter: Option<String>,
     /// `OTEL_SERVICE_NAME`
     pub service_name: Option<String>,
     /// `OTEL_RESOURCE_ATTRIBUTES`
@@ -38,6 +42,8 @@ pub struct Endpoints {
     pub traces: Option<TraceEndpoint>,
     /// Where lineage goes.
     pub lineage: Option<LineageEndpoint>,
+    /// What the environment asks for and can't have, and why. It is said, and the files are loaded.
+    pub unusable: Vec<String>,
 }
 
 /// An OTLP collector.
@@ -78,7 +84,9 @@ impl EndpointVariables {
         Self {
             otlp: variable("OTEL_EXPORTER_OTLP_ENDPOINT"),
             otlp_traces: variable("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"),
-            otlp_headers: variable("OTEL_EXPORTER_OTLP_HEADERS"),
+            otlp_headers: variable("OTEL_EXPORTER_OTLP_TRACES_HEADERS").or(variable("OTEL_EXPORTER_OTLP_HEADERS")),
+            otlp_protocol: variable("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL").or(variable("OTEL_EXPORTER_OTLP_PROTOCOL")),
+            otel_exporter: variable("OTEL_TRACES_EXPORTER"),
             service_name: variable("OTEL_SERVICE_NAME"),
             resource: variable("OTEL_RESOURCE_ATTRIBUTES"),
             otel_disabled: variable("OTEL_SDK_DISABLED"),
@@ -90,21 +98,32 @@ impl EndpointVariables {
         }
     }
 
-    /// What they mean; `lineage` is what the configuration file says where the environment says nothing.
+    /// What they mean; `lineage` is what the configuration file says where the environment says nothing. A platform sets
+    /// variables for all that runs on it: one that is of no use here stops nobody's files, and is named in the result.
     ///
     /// # Errors
-    /// When an endpoint is no URL.
+    /// When the file's endpoint is no URL.
     pub fn resolve(self, lineage: &str) -> Result<Endpoints, ConfigError> {
-        let Self { openlineage, .. } = &self;
-        let lineage = openlineage.as_deref().filter(|url| !url.is_empty()).unwrap_or(lineage).to_owned();
-        Ok(Endpoints { traces: self.traces()?, lineage: self.lineage(&lineage)? })
+        let mut unusable = Vec::new();
+        let mut usable = |e: ConfigError| unusable.push(e.to_string());
+        let traces = self.traces().map_err(&mut usable).ok().flatten();
+        let lineage = match set(&self.openlineage) {
+            Some(url) => self.lineage("OPENLINEAGE_URL", url).map_err(&mut usable).ok().flatten(),
+            None => self.lineage("monitoring.lineage", lineage)?,
+        };
+        Ok(Endpoints { traces, lineage, unusable })
     }
 
     fn traces(&self) -> Result<Option<TraceEndpoint>, ConfigError> {
+        let is_off = is_true(&self.otel_disabled) || set(&self.otel_exporter) == Some("none");
         let base = set(&self.otlp).map(|base| format!("{}/v1/traces", base.trim_end_matches('/')));
-        let Some(url) = set(&self.otlp_traces).map(str::to_owned).or(base) else { return Ok(None) };
-        if is_true(&self.otel_disabled) {
-            return Ok(None);
+        let url = match set(&self.otlp_traces).map(str::to_owned).or(base) {
+            Some(url) if !is_off => url,
+            _ => return Ok(None),
+        };
+        if set(&self.otlp_protocol) == Some("grpc") {
+            let message = "gRPC is not spoken, so there are no traces; name the collector's HTTP port, and `http/json`";
+            return Err(ConfigError::at("OTEL_EXPORTER_OTLP_PROTOCOL", message.to_owned()));
         }
         expect_http("OTEL_EXPORTER_OTLP_ENDPOINT", &url)?;
         let mut resource = pairs(set(&self.resource).unwrap_or_default());
@@ -119,7 +138,7 @@ impl EndpointVariables {
         Ok(Some(TraceEndpoint { url, headers: pairs(set(&self.otlp_headers).unwrap_or_default()), resource }))
     }
 
-    fn lineage(&self, written: &str) -> Result<Option<LineageEndpoint>, ConfigError> {
+    fn lineage(&self, name: &str, written: &str) -> Result<Option<LineageEndpoint>, ConfigError> {
         if written.is_empty() || is_true(&self.openlineage_disabled) {
             return Ok(None);
         }
@@ -127,7 +146,7 @@ impl EndpointVariables {
             Some(path) => LineageTarget::File(path.into()),
             None if !written.contains("://") => LineageTarget::File(written.into()),
             None => {
-                expect_http("OPENLINEAGE_URL", written)?;
+                expect_http(name, written)?;
                 let endpoint = set(&self.openlineage_endpoint).unwrap_or("api/v1/lineage");
                 let (base, endpoint) = (written.trim_end_matches('/'), endpoint.trim_start_matches('/'));
                 LineageTarget::Http(format!("{base}/{endpoint}"))
@@ -150,7 +169,8 @@ fn is_true(variable: &Option<String>) -> bool {
 
 /// The URL is not shown: it may hold a password.
 fn expect_http(name: &str, url: &str) -> Result<(), ConfigError> {
-    match url.starts_with("http://") || url.starts_with("https://") {
+    let is_web = url.starts_with("http://") || url.starts_with("https://");
+    match is_web && url.parse::<ureq::http::Uri>().is_ok_and(|uri| uri.host().is_some_and(|host| !host.is_empty())) {
         true => Ok(()),
         false => Err(ConfigError::at(name, "no URL; write it as http://collector.example.org:4318".to_owned())),
     }

@@ -102,7 +102,7 @@ impl Config {
     /// With the endpoints that `variables` of the environment, or the file, name.
     ///
     /// # Errors
-    /// When one is no URL.
+    /// When the file's is no URL.
     pub fn reporting_to(mut self, variables: EndpointVariables) -> Result<Config, ConfigError> {
         self.endpoints = variables.resolve(&self.lineage)?;
         Ok(self)

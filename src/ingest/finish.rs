@@ -43,9 +43,11 @@ pub(super) fn finish(
                 set_aside_duplicate(context, entry, &original, summary)
             }
             Err(error) => {
-                let why = error.to_string();
-                context.observer.ended(entry, target, &how(&error, &why));
-                finish_failure(context, entry, error, summary)
+                let (why, policy) = (error.to_string(), error.policy());
+                let done = finish_failure(context, entry, error, summary);
+                let is_last = policy == Policy::Vanish || matches!(done, Ok(Some(_)));
+                context.observer.ended(entry, target, &how(policy, &why, is_last));
+                done
             }
         };
         let done = match done {
@@ -67,12 +69,12 @@ pub(super) fn finish(
 }
 
 /// What those who follow files are told of a failure.
-pub(super) fn how<'w>(error: &Error, why: &'w str) -> Ended<'w> {
-    match error.policy() {
+pub(super) fn how(policy: Policy, why: &str, is_last: bool) -> Ended<'_> {
+    match policy {
         Policy::Refuse => Ended::Refused(why),
         Policy::HandBack | Policy::Release | Policy::Leave => Ended::LetGo(why),
         Policy::Vanish | Policy::RetryLater | Policy::RetryAlone | Policy::RetryNow | Policy::Stop => {
-            Ended::Failed(why)
+            Ended::Failed { why, is_last }
         }
     }
 }

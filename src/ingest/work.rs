@@ -97,7 +97,7 @@ pub fn bring_claimed_to(
         Err(error) => {
             release(context, &files);
             let why = error.to_string();
-            files.iter().for_each(|file| context.observer.ended(file, target, &how(&error, &why)));
+            files.iter().for_each(|file| context.observer.ended(file, target, &how(error.policy(), &why, false)));
             return Err(error);
         }
     }

@@ -1,9 +1,9 @@
 //! What is sent elsewhere: from a thread of its own, out of a queue that is never waited for.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -13,8 +13,8 @@ use super::process;
 const WAITING: usize = 4096;
 /// Messages that are sent together.
 const TOGETHER: usize = 256;
-/// How long the end of the program waits for the last ones.
-const LAST: Duration = Duration::from_secs(2);
+/// How long the end of the program waits for the last ones, of all kinds together.
+pub(super) const LAST: Duration = Duration::from_secs(2);
 
 /// Sends some messages; says why it could not. It may take a while, but not for ever.
 pub(super) type Send = Box<dyn FnMut(Vec<Value>) -> Result<(), String> + std::marker::Send>;
@@ -25,6 +25,8 @@ pub(super) struct Delivery {
     queue: Mutex<Option<SyncSender<Value>>>,
     ended: Mutex<Receiver<()>>,
     lost: Arc<AtomicU64>,
+    /// Nothing more may be said: the command's result comes next.
+    silent: Arc<AtomicBool>,
 }
 
 impl Delivery {
@@ -35,15 +37,15 @@ impl Delivery {
     pub(super) fn start(kind: &'static str, mut send: Send) -> std::io::Result<Delivery> {
         let (queue, waiting) = sync_channel::<Value>(WAITING);
         let (end, ended) = channel();
-        let lost = Arc::new(AtomicU64::new(0));
-        let counted = Arc::clone(&lost);
+        let (lost, silent) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let (counted, is_silent) = (Arc::clone(&lost), Arc::clone(&silent));
         let work = move || {
             while let Ok(first) = waiting.recv() {
                 let mut messages = vec![first];
                 messages.extend(waiting.try_iter().take(TOGETHER - 1));
                 let n = messages.len() as u64;
                 if let Err(why) = send(messages) {
-                    if counted.fetch_add(n, Ordering::Relaxed) == 0 {
+                    if counted.fetch_add(n, Ordering::Relaxed) == 0 && !is_silent.load(Ordering::Relaxed) {
                         tracing::warn!("{kind} can't be sent: {why}; they are dropped, and the files loaded");
                     }
                     process::lost(kind, n);
@@ -52,14 +54,18 @@ impl Delivery {
             let _ = end.send(());
         };
         std::thread::Builder::new().name(kind.to_owned()).spawn(work)?;
-        Ok(Delivery { kind, queue: Mutex::new(Some(queue)), ended: Mutex::new(ended), lost })
+        Ok(Delivery { kind, queue: Mutex::new(Some(queue)), ended: Mutex::new(ended), lost, silent })
     }
 
-    /// Takes nothing more, and waits a little for what is in the queue; says what was lost.
-    pub(super) fn end(&self) {
+    /// Takes nothing more, and waits until `deadline` for what is in the queue; says what was lost.
+    pub(super) fn end(&self, deadline: Instant) {
         let Some(queue) = self.queue.lock().ok().and_then(|mut queue| queue.take()) else { return };
         drop(queue);
-        let sent_all = self.ended.lock().is_ok_and(|ended| ended.recv_timeout(LAST).is_ok());
+        let sent_all = self
+            .ended
+            .lock()
+            .is_ok_and(|ended| ended.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_ok());
+        self.silent.store(true, Ordering::Relaxed);
         let lost = self.lost.load(Ordering::Relaxed);
         match (lost, sent_all) {
             (0, true) => {}
@@ -95,7 +101,6 @@ pub(super) fn post(agent: &ureq::Agent, url: &str, headers: &[(String, String)],
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Instant;
 
     #[test]
     fn a_queue_that_nobody_empties_holds_up_nobody() {
@@ -108,7 +113,7 @@ mod tests {
         (0..2 * WAITING + TOGETHER).for_each(|n| delivery.offer(n.into()));
         assert!(delivery.lost.load(Ordering::Relaxed) >= WAITING as u64);
         assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
-        delivery.end();
+        delivery.end(Instant::now() + LAST);
         assert!(began.elapsed() < LAST + Duration::from_secs(1), "{:?}", began.elapsed());
     }
 }

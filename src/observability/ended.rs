@@ -22,8 +22,13 @@ pub enum Ended<'a> {
     Duplicate,
     /// Refused whole, for this reason; no attempt follows.
     Refused(&'a str),
-    /// It failed, for this reason; others may follow.
-    Failed(&'a str),
+    /// It failed.
+    Failed {
+        /// For this reason.
+        why: &'a str,
+        /// No attempt follows: the file is given up, or gone.
+        is_last: bool,
+    },
     /// It was let go, for this reason: nothing was wrong with it.
     LetGo(&'a str),
 }

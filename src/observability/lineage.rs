@@ -4,7 +4,7 @@
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use serde_json::{Value, json};
@@ -12,9 +12,9 @@ use sha2::{Digest, Sha256};
 
 use super::delivery::{Delivery, Send, agent, post};
 use super::ended::{Ended, step};
-use crate::config::{LineageEndpoint, LineageTarget};
+use crate::config::{Config, LineageEndpoint, LineageTarget};
 use crate::manifest::{Entry, State};
-use crate::store::Store;
+use crate::store::{Store, readings_table};
 
 /// A backend that takes longer is not waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -25,6 +25,8 @@ pub(super) struct Lineage {
     namespace: String,
     data: PathBuf,
     database: Database,
+    /// The table of the readings.
+    readings: &'static str,
     delivery: Delivery,
 }
 
@@ -35,18 +37,19 @@ struct Database {
 }
 
 impl Lineage {
-    pub(super) fn start(to: &LineageEndpoint, store: &Store, data: &Path) -> std::io::Result<Lineage> {
+    pub(super) fn start(to: &LineageEndpoint, store: &Store, config: &Config) -> std::io::Result<Lineage> {
         let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         Ok(Lineage {
             namespace: to.namespace.clone(),
-            data: absolute(data),
+            data: absolute(&config.paths.data),
             database: Database::of(store),
+            readings: readings_table(&config.contract),
             delivery: Delivery::start("lineage", sender(to))?,
         })
     }
 
-    pub(super) fn end(&self) {
-        self.delivery.end();
+    pub(super) fn end(&self, deadline: Instant) {
+        self.delivery.end(deadline);
     }
 
     pub(super) fn began(&self, file: &Entry, target: State) {
@@ -56,7 +59,7 @@ impl Lineage {
     pub(super) fn ended(&self, file: &Entry, target: State, end: &Ended<'_>) {
         let event = match end {
             Ended::Reached { .. } | Ended::Duplicate => "COMPLETE",
-            Ended::Refused(_) | Ended::Failed(_) => "FAIL",
+            Ended::Refused(_) | Ended::Failed { .. } => "FAIL",
             Ended::LetGo(_) => "ABORT",
         };
         self.tell(event, file, target, Some(end));
@@ -65,7 +68,7 @@ impl Lineage {
     fn tell(&self, event: &str, file: &Entry, target: State, end: Option<&Ended<'_>>) {
         let engine = json!({ "name": "iotpipe", "version": env!("CARGO_PKG_VERSION") });
         let mut run = json!({ "processing_engine": facet("1-1-1", "ProcessingEngineRunFacet", engine) });
-        if let Some(Ended::Refused(why) | Ended::Failed(why) | Ended::LetGo(why)) = end {
+        if let Some(Ended::Refused(why) | Ended::Failed { why, .. } | Ended::LetGo(why)) = end {
             let message = json!({ "message": why, "programmingLanguage": "Rust" });
             run["errorMessage"] = facet("1-0-1", "ErrorMessageRunFacet", message);
         }
@@ -88,17 +91,17 @@ impl Lineage {
         if let Some(Ended::Reached { tally, broken, .. }) = end {
             let metrics = json!({ "rowCount": tally.total, "bytes": file.size, "columnMetrics": {} });
             facets["dataQualityMetrics"] = facet("1-0-2", "DataQualityMetricsInputDatasetFacet", metrics);
-            let assertion = |(rule, count)| json!({ "assertion": rule, "success": false, "count": count });
+            let assertion = |(rule, count): (&&str, &u64)| json!({ "assertion": rule, "success": false, "expected": "0", "actual": count.to_string() });
             let assertions: Vec<Value> = broken.iter().map(assertion).collect();
             let assertions = json!({ "assertions": assertions });
-            facets["dataQualityAssertions"] = facet("1-0-1", "DataQualityAssertionsDatasetFacet", assertions);
+            facets["dataQualityAssertions"] = facet("1-1-0", "DataQualityAssertionsDatasetFacet", assertions);
         }
         json!({ "namespace": "file", "name": self.data.join(&file.source), "inputFacets": facets })
     }
 
     fn outputs(&self, target: State, end: Option<&Ended<'_>>) -> Vec<Value> {
         let mut outputs = match target {
-            State::Loaded => vec![self.table("iot_raw_data"), self.table("sensor_aggregates")],
+            State::Loaded => vec![self.table(self.readings), self.table("sensor_aggregates")],
             State::Aggregated => vec![self.table("file_aggregates")],
             _ => Vec::new(),
         };
@@ -116,7 +119,7 @@ impl Lineage {
                 }
             }
             // Nothing of it is in a table.
-            Some(Ended::Duplicate | Ended::Refused(_) | Ended::Failed(_) | Ended::LetGo(_)) => outputs.clear(),
+            Some(Ended::Duplicate | Ended::Refused(_) | Ended::Failed { .. } | Ended::LetGo(_)) => outputs.clear(),
             None => {}
         }
         outputs

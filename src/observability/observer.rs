@@ -1,14 +1,14 @@
 //! Follows files through their steps, for those who trace them or draw their lineage. Where nobody does, it costs a look
 //! at two empty places.
 
-use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
+use super::delivery::LAST;
 use super::ended::Ended;
 use super::lineage::Lineage;
 use super::traced_transaction::TracedTransaction;
 use super::traces::{ScannedFile, Traces};
-use crate::config::Endpoints;
+use crate::config::Config;
 use crate::manifest::{Entry, State};
 use crate::store::{LoadTransaction, Store};
 
@@ -20,11 +20,14 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// As `endpoints` say; what can't be begun is said in the log, and left.
-    pub fn start(endpoints: &Endpoints, store: &Store, data: &Path) -> Observer {
+    /// As the endpoints of `config` say; what can't be begun is said in the log, and left.
+    pub fn start(config: &Config, store: &Store) -> Observer {
+        let endpoints = &config.endpoints;
+        endpoints.unusable.iter().for_each(|why| tracing::warn!("{why}"));
         let said = |e: std::io::Error| tracing::warn!("no traces or lineage: {e}");
-        let traces = endpoints.traces.as_ref().and_then(|to| Traces::start(to, store).map_err(said).ok());
-        let begin = |to| Lineage::start(to, store, data).map_err(said).ok();
+        let traces =
+            endpoints.traces.as_ref().and_then(|to| Traces::start(to, store, &config.contract).map_err(said).ok());
+        let begin = |to| Lineage::start(to, store, config).map_err(said).ok();
         let lineage = endpoints.lineage.as_ref().and_then(begin);
         Observer { traces, lineage }
     }
@@ -43,8 +46,9 @@ impl Observer {
 
     /// The command is done: waits a little for what was not sent yet.
     pub fn end(&self) {
-        self.traces.iter().for_each(Traces::end);
-        self.lineage.iter().for_each(Lineage::end);
+        let deadline = Instant::now() + LAST;
+        self.traces.iter().for_each(|traces| traces.end(deadline));
+        self.lineage.iter().for_each(|lineage| lineage.end(deadline));
     }
 
     /// A step towards `target` begins on `files`.

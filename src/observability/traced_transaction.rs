@@ -18,14 +18,18 @@ pub(super) struct TracedTransaction<'t> {
 
 impl<'t> TracedTransaction<'t> {
     pub(super) fn new(inner: Box<dyn LoadTransaction + 't>, traces: &'t Traces) -> Self {
-        let rows = if traces.is_embedded() { "INSERT iot_raw_data" } else { "COPY iot_raw_data" };
-        TracedTransaction { inner, traces, rows, files: Vec::new() }
+        TracedTransaction { inner, traces, rows: traces.rows(), files: Vec::new() }
     }
 
-    fn note<T>(&mut self, name: &'static str, work: impl FnOnce(&mut dyn LoadTransaction) -> T) -> T {
+    fn note(
+        &mut self,
+        name: &'static str,
+        work: impl FnOnce(&mut dyn LoadTransaction) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
         let began = now();
         let done = work(self.inner.as_mut());
-        self.traces.add(self.files.last().map_or(&[], std::slice::from_ref), name, true, began);
+        let files = self.files.last().map_or(&[] as &[i64], std::slice::from_ref);
+        self.traces.add(files, name, Some(done.as_ref().copied()), began);
         done
     }
 }
@@ -69,7 +73,7 @@ impl LoadTransaction for TracedTransaction<'_> {
         let TracedTransaction { inner, traces, files, .. } = *self;
         let began = now();
         let done = inner.commit();
-        traces.add(&files, "COMMIT", true, began);
+        traces.add(&files, "COMMIT", Some(done.as_ref().copied()), began);
         done
     }
 }

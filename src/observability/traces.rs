@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -13,7 +13,8 @@ use super::delivery::{Delivery, agent, post};
 use super::ended::{Ended, step};
 use crate::config::TraceEndpoint;
 use crate::manifest::{Entry, State};
-use crate::store::Store;
+use crate::store::{Store, StoreError, readings_table};
+use iotpipe_core::contract::Contract;
 
 /// A collector that takes longer is not waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -42,6 +43,8 @@ pub(super) struct Part {
     began: u64,
     ended: u64,
     times: u64,
+    /// What went wrong: its kind, and what was said.
+    error: Option<(&'static str, String)>,
 }
 
 #[derive(Debug, Default)]
@@ -53,12 +56,12 @@ struct Followed {
 pub(super) struct Traces {
     followed: Mutex<HashMap<i64, Followed>>,
     database: Vec<Value>,
-    is_embedded: bool,
+    rows: &'static str,
     delivery: Delivery,
 }
 
 impl Traces {
-    pub(super) fn start(to: &TraceEndpoint, store: &Store) -> std::io::Result<Traces> {
+    pub(super) fn start(to: &TraceEndpoint, store: &Store, contract: &Contract) -> std::io::Result<Traces> {
         let (url, headers) = (to.url.clone(), to.headers.clone());
         let resource: Vec<Value> = to.resource.iter().map(|(key, value)| text(key, value)).collect();
         let agent = agent(PATIENCE);
@@ -69,12 +72,17 @@ impl Traces {
             post(&agent, &url, &headers, &body)
         };
         let delivery = Delivery::start("traces", Box::new(send))?;
-        let (followed, is_embedded) = (Mutex::default(), store.is_embedded());
-        Ok(Traces { followed, database: attributes_of(store), is_embedded, delivery })
+        let rows = match (store.is_embedded(), readings_table(contract)) {
+            (true, "iot_raw_values") => "INSERT iot_raw_values",
+            (true, _) => "INSERT iot_raw_data",
+            (false, "iot_raw_values") => "COPY iot_raw_values",
+            (false, _) => "COPY iot_raw_data",
+        };
+        Ok(Traces { followed: Mutex::default(), database: attributes_of(store), rows, delivery })
     }
 
-    pub(super) fn end(&self) {
-        self.delivery.end();
+    pub(super) fn end(&self, deadline: Instant) {
+        self.delivery.end(deadline);
     }
 
     pub(super) fn scanned(&self, origin: &str, file: ScannedFile<'_>, began: SystemTime) {
@@ -102,19 +110,31 @@ impl Traces {
     pub(super) fn measure<T>(&self, id: i64, name: &'static str, work: impl FnOnce() -> T) -> T {
         let began = now();
         let done = work();
-        self.add(&[id], name, false, began);
+        self.add(&[id], name, None, began);
         done
     }
 
-    /// Notes that something was done for these files, from `began` until now.
-    pub(super) fn add(&self, ids: &[i64], name: &'static str, is_of_database: bool, began: u64) {
-        let ended = now();
+    /// Notes that something was done for these files, from `began` until now; where the database did it, with how that ended.
+    pub(super) fn add(
+        &self,
+        ids: &[i64],
+        name: &'static str,
+        by_database: Option<Result<(), &StoreError>>,
+        began: u64,
+    ) {
+        let (ended, is_of_database) = (now(), by_database.is_some());
+        let error = by_database.and_then(Result::err).map(|error| (error.kind(), error.to_string()));
         let Ok(mut followed) = self.followed.lock() else { return };
         for id in ids {
             let Some(file) = followed.get_mut(id) else { continue };
             match file.parts.iter_mut().find(|part| part.name == name) {
-                Some(part) => (part.ended, part.times) = (ended, part.times + 1),
-                None => file.parts.push(Part { name, is_of_database, began, ended, times: 1 }),
+                Some(part) => {
+                    (part.ended, part.times) = (ended, part.times + 1);
+                    part.error = error.clone().or(part.error.take());
+                }
+                None => {
+                    file.parts.push(Part { name, is_of_database, began, ended, times: 1, error: error.clone() });
+                }
             }
         }
     }
@@ -139,13 +159,14 @@ impl Traces {
             if part.times > 1 {
                 attributes.push(number("iotpipe.times", part.times as i64));
             }
-            let times = (part.began, part.ended);
-            self.delivery.offer(trace.span(part.name, kind, &span_id(), &id, times, attributes, None));
+            attributes.extend(part.error.iter().map(|(kind, _)| text("error.type", kind)));
+            let (times, error) = ((part.began, part.ended), part.error.as_ref().map(|(_, message)| message.as_str()));
+            self.delivery.offer(trace.span(part.name, kind, &span_id(), &id, times, attributes, error));
         }
         let times = (followed.began, now());
         self.delivery.offer(trace.span(step(target), INTERNAL, &id, &trace.root, times, attributes, error));
         let is_done = matches!(end, Ended::Reached { .. } if target == State::Loaded)
-            || matches!(end, Ended::Duplicate | Ended::Refused(_));
+            || matches!(end, Ended::Duplicate | Ended::Refused(_) | Ended::Failed { is_last: true, .. });
         if is_done {
             let since = file.discovered_at.timestamp_nanos_opt().unwrap_or_default().unsigned_abs();
             let attributes = vec![text("iotpipe.file", &file.source)];
@@ -153,15 +174,15 @@ impl Traces {
         }
     }
 
-    /// Whether rows go in by inserts, not by COPY.
-    pub(super) fn is_embedded(&self) -> bool {
-        self.is_embedded
+    /// How rows go in, and where.
+    pub(super) fn rows(&self) -> &'static str {
+        self.rows
     }
 }
 
 fn error_of<'a>(end: &Ended<'a>) -> Option<&'a str> {
     match end {
-        Ended::Refused(why) | Ended::Failed(why) => Some(why),
+        Ended::Refused(why) | Ended::Failed { why, .. } => Some(why),
         Ended::Reached { .. } | Ended::Duplicate | Ended::LetGo(_) => None,
     }
 }

@@ -73,7 +73,8 @@ fn from_a_file_to_tables_and_quarantine(db: Db) {
     let mut broken: Vec<String> = Vec::new();
     for assertion in input["inputFacets"]["dataQualityAssertions"]["assertions"].as_array().unwrap() {
         assert_eq!(assertion["success"], false);
-        broken.push(format!("{} {}", assertion["assertion"].as_str().unwrap(), assertion["count"]));
+        let text = |key: &str| assertion[key].as_str().unwrap().to_owned();
+        broken.push(format!("{} {}", text("assertion"), text("actual")));
     }
     let counted = world.lines("SELECT rule, sum(count) FROM file_rejections GROUP BY rule ORDER BY rule");
     assert_eq!(broken, counted.iter().map(|line| line.replace('|', " ")).collect::<Vec<_>>());

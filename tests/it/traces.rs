@@ -10,7 +10,17 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use crate::on_both_databases;
 use crate::support::{Answer, Db, Outcome, Receiver, World, free_address, telemetry};
 
-on_both_databases!(one_trace_a_file, steps_of_several_processes_meet, a_file_that_is_refused);
+on_both_databases!(
+    one_trace_a_file,
+    steps_of_several_processes_meet,
+    a_file_that_is_refused,
+    a_file_that_is_given_up,
+    rows_of_the_long_layout,
+    what_the_database_refuses,
+);
+
+/// Names and values.
+type Variables = [(&'static str, &'static str)];
 
 /// 2024-05-01T00:00:00Z.
 const START: i64 = 1_714_521_600;
@@ -141,13 +151,63 @@ fn a_file_that_is_refused(db: Db) {
     }
 }
 
+/// A file whose attempts are used up has its trace, with every attempt in it.
+fn a_file_that_is_given_up(db: Db) {
+    let world = World::new(db);
+    let receiver = Receiver::start(Answer::Takes);
+    world.file("a.csv", telemetry("pump-1", START, 20));
+    world.ok(&["scan"]);
+    std::fs::remove_file(world.path("data/a.csv")).unwrap();
+    run(&world, &["load"], &format!("http://{}", receiver.address)).expect_code(1);
+    let spans = spans(&receiver);
+    assert_eq!(names(&spans), ["file", "load"]);
+    for span in &spans {
+        let status = span.status.clone().unwrap();
+        assert!(status.code == 2 && status.message.contains("vanished"), "{status:?}");
+    }
+}
+
+/// The database's spans are about the table of the readings, whichever the contract declares.
+fn rows_of_the_long_layout(db: Db) {
+    let world = World::new(db);
+    let receiver = Receiver::start(Answer::Takes);
+    world.config(
+        "[contract]\nlayout = \"long\"\nmetric = \"metric\"\nvalue = \"value\"\n[[contract.sensor]]\nname = \"temp\"\ntype = \"float\"\n",
+    );
+    world.file("a.csv", format!("ts,device,metric,value\n{START},pump-1,temp,21.5\n"));
+    run(&world, &["run"], &format!("http://{}", receiver.address)).expect_code(0);
+    let spans = spans(&receiver);
+    let rows = named(&spans, if db == Db::Postgres { "COPY iot_raw_values" } else { "INSERT iot_raw_values" });
+    assert_eq!(attribute(rows, "db.collection.name").as_deref(), Some("iot_raw_values"));
+}
+
+/// A statement that the database refuses is an error of its span, and of the step's.
+fn what_the_database_refuses(db: Db) {
+    let world = World::new(db);
+    let receiver = Receiver::start(Answer::Takes);
+    world.file("a.csv", telemetry("pump-1", START, 20));
+    world.ok(&["scan"]);
+    world.execute("DROP TABLE file_aggregates");
+    run(&world, &["load"], &format!("http://{}", receiver.address)).expect_code(1);
+    let spans = spans(&receiver);
+    // Statements may be sent ahead: the answer comes with a later one.
+    let is_error = |span: &&Span| span.status.as_ref().is_some_and(|status| status.code == 2);
+    let refused: Vec<&Span> = spans.iter().filter(is_error).filter(|span| span.kind == 3).collect();
+    assert_eq!(refused.len(), 1, "{:?}", names(&spans));
+    assert!(attribute(refused[0], "error.type").is_some_and(|kind| ["other", "unknown"].contains(&kind.as_str())));
+    for span in [refused[0], named(&spans, "load")] {
+        let status = span.status.clone().unwrap();
+        assert!(status.code == 2 && status.message.contains("file_aggregates"), "{status:?}");
+    }
+    assert_eq!(attribute(named(&spans, "pass"), "error.type"), None);
+}
+
 /// Whatever the other side does, files are loaded, at once and with the exit code that they have.
 #[test]
 fn a_collector_that_is_no_help_costs_nothing() {
-    let hangs = Receiver::start(Answer::Hangs);
-    let fails = Receiver::start(Answer::Fails);
+    let [hangs, fails, slow] = [Answer::Hangs, Answer::Fails, Answer::TakesTime].map(Receiver::start);
     let nobody = free_address();
-    for address in [hangs.address, fails.address, nobody] {
+    for address in [hangs.address, fails.address, slow.address, nobody] {
         let world = World::new(Db::Sqlite);
         for i in 0..300 {
             world.file(format!("{i}.csv"), telemetry(&format!("pump-{i}"), START, 5));
@@ -159,9 +219,46 @@ fn a_collector_that_is_no_help_costs_nothing() {
         let outcome = Outcome::of(&["run"], command).expect_code(0);
         assert!(began.elapsed() < Duration::from_secs(20), "{address}: {:?}", began.elapsed());
         assert_eq!(outcome.count("loaded"), 1500);
-        outcome.expect_stderr(&["messages of traces were dropped", "messages of lineage were dropped"]);
+        let outcome = outcome.expect_stderr(&["messages of lineage were dropped"]);
+        if address != slow.address {
+            outcome.expect_stderr(&["messages of traces were dropped"]);
+        }
         assert_eq!(world.stored(), 1500);
     }
+    assert!(!slow.received().is_empty(), "what could be sent in time was");
+}
+
+/// What a platform sets for all that runs on it, and is of no use here, is said; files are loaded.
+#[test]
+fn an_endpoint_that_is_none_is_said_and_left() {
     let world = World::new(Db::Sqlite);
-    run(&world, &["run"], "collector:4317").expect_code(2).expect_stderr(&["OTEL_EXPORTER_OTLP_ENDPOINT", "http://"]);
+    let nobody = free_address();
+    std::fs::create_dir(world.path("taken")).unwrap();
+    let cases: [(&Variables, &[&str]); 5] = [
+        (&[("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317")], &["OTEL_EXPORTER_OTLP_ENDPOINT", "http://"]),
+        (&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a b:s3cret@c/")], &["OTEL_EXPORTER_OTLP_ENDPOINT"]),
+        (
+            &[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4317"), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")],
+            &["OTEL_EXPORTER_OTLP_PROTOCOL", "gRPC"],
+        ),
+        (&[("OPENLINEAGE_URL", "ftp://x:s3cret@marquez")], &["OPENLINEAGE_URL"]),
+        (&[("OPENLINEAGE_URL", "file://taken")], &["lineage can't be sent"]),
+    ];
+    for (i, (variables, said)) in cases.into_iter().enumerate() {
+        world.file(format!("{i}.csv"), telemetry(&format!("pump-{i}"), START, 5));
+        let mut command = world.command(&["run"]);
+        command.envs(variables.iter().copied());
+        let outcome = Outcome::of(&["run"], command).expect_code(0).expect_stderr(said);
+        assert!(!outcome.stderr.contains("s3cret"), "{}", outcome.stderr);
+    }
+    assert_eq!(world.stored(), 25);
+    // Switched off, nobody is sent anything, and nothing is said.
+    world.file("off.csv", telemetry("pump-off", START, 5));
+    let mut command = world.command(&["run"]);
+    command.env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{nobody}")).env("OTEL_TRACES_EXPORTER", "none");
+    let outcome = Outcome::of(&["run"], command).expect_code(0);
+    assert!(!outcome.stderr.contains("traces"), "{}", outcome.stderr);
+    // What the configuration file says is the operator's own: wrong there is wrong as asked.
+    world.config("[monitoring]\nlineage = \"ftp://marquez\"\n");
+    world.iotpipe(&["run"]).expect_code(2).expect_stderr(&["monitoring.lineage"]);
 }

@@ -11,6 +11,8 @@ pub enum Answer {
     Takes,
     /// 500.
     Fails,
+    /// 200, half a second later.
+    TakesTime,
     /// Never.
     Hangs,
 }
@@ -68,6 +70,9 @@ fn take(mut stream: &TcpStream, answer: Answer, kept: &Mutex<Vec<Received>>) -> 
     }
     let body = serde_json::from_slice(&body).unwrap();
     kept.lock().unwrap().push(Received { path: first.split(' ').nth(1)?.to_owned(), headers, body });
-    let status = if answer == Answer::Takes { "200 OK" } else { "500 Internal Server Error" };
+    if answer == Answer::TakesTime {
+        std::thread::sleep(std::time::Duration::from_millis(500));
+    }
+    let status = if answer == Answer::Fails { "500 Internal Server Error" } else { "200 OK" };
     stream.write_all(format!("HTTP/1.1 {status}\r\nContent-Length: 2\r\n\r\n{{}}").as_bytes()).ok()
 }
