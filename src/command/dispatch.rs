@@ -120,7 +120,7 @@ fn run_command(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
     if identity.is_new {
         manifest::take_in_origin(&store, "", &identity.origin)?;
     }
-    let worker = Worker::enter(&store)?;
+    let worker = Worker::enter(&store, &config.paths.data)?;
     let reported = Mutex::default();
     let workers = command.workers();
     let watched = || Arc::new(Arrivals::new(&config.paths.data, &config.patterns));

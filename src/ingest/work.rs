@@ -12,7 +12,7 @@ use super::retries::with_retries;
 use super::target::closed_as;
 use crate::error::{Error, Fault};
 use crate::failpoint;
-use crate::manifest::{self, Entry, State, Work, Worker};
+use crate::manifest::{self, Entry, State, Work};
 use crate::terminal::Summary;
 
 /// Brings every file that can be to `target`, several at a time.
@@ -133,7 +133,7 @@ pub fn recover(context: &Context<'_>) -> Result<(), Error> {
     if !manifest::is_anything_left(store, worker)? {
         return Ok(());
     }
-    Worker::clear_dead(store)?;
+    worker.clear_dead(store)?;
     manifest::release_all(store, worker)?;
     loop {
         let expired = manifest::claim(store, worker, origin, Work::Expired, None)?;

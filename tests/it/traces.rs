@@ -250,6 +250,7 @@ fn an_endpoint_that_is_none_is_said_and_left() {
         command.envs(variables.iter().copied());
         let outcome = Outcome::of(&["run"], command).expect_code(0).expect_stderr(said);
         assert!(!outcome.stderr.contains("s3cret"), "{}", outcome.stderr);
+        assert!(!outcome.stderr.contains('\u{1b}'), "colours where nobody sees them: {:?}", outcome.stderr);
     }
     assert_eq!(world.stored(), 25);
     // Switched off, nobody is sent anything, and nothing is said.
