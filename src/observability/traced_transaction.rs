@@ -3,6 +3,7 @@
 use sea_orm::Statement;
 
 use super::traces::{Traces, now};
+use crate::manifest::TRANSITION;
 use crate::store::{LoadTransaction, StoreError, Totals};
 use iotpipe_core::aggregate::Aggregates;
 use iotpipe_core::devices::DeviceNames;
@@ -58,7 +59,7 @@ impl LoadTransaction for TracedTransaction<'_> {
     }
 
     fn close_file(&mut self, transition: &Statement, totals: Totals) -> Result<(), StoreError> {
-        self.note("UPDATE manifest", |inner| inner.close_file(transition, totals))
+        self.note(TRANSITION, |inner| inner.close_file(transition, totals))
     }
 
     fn execute(&mut self, statement: &str) -> Result<(), StoreError> {
