@@ -32,10 +32,9 @@ const END_LAPSED_SESSIONS: &str = "SELECT pg_terminate_backend(a.pid)
     WHERE a.datname = current_database() AND a.state <> 'idle' AND w.lease_until < clock_timestamp()";
 
 /// What a process had under way on the server ends with it. It may not know yet: where a container's network went with
-/// the container, no word came. Another role's sessions are not ours to end; their locks lapse by the server's time limits.
-const END_SESSIONS_OF: &str = "SELECT pg_terminate_backend(a.pid)
-    FROM pg_stat_activity a JOIN worker w ON w.session = a.application_name AND w.session <> ''
-    WHERE a.datname = current_database() AND a.usename = current_user AND a.pid <> pg_backend_pid() AND w.id IN ";
+/// the container, no word came. Another role's sessions are not ours to end: the server's own time limits do.
+const END_SESSIONS: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND usename = current_user AND application_name IN ";
 
 /// Where a process runs, and which of those there it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,9 +112,9 @@ impl Worker {
         // Before its name can be read, so that nobody finds it free.
         let life_lock = LifeLock::take(data);
         let lock_name = life_lock.as_ref().map_or_else(|| "NULL".to_owned(), |lock| dialect.text(&lock.name()));
-        let id = store.write(async |session| {
+        let (id, left) = store.write(async |session| {
             session.execute_unprepared(dialect.without_waiting_for_the_disk()).await?;
-            forget_the_dead(session, &own, life_lock.as_ref(), dialect).await?;
+            let left = forget_the_dead(session, &own, life_lock.as_ref(), dialect).await?;
             let insert = format!(
                 "INSERT INTO worker (host, boot, pid_ns, pid, start, session, life_lock, lease_until)
                  VALUES ({}, {}, {}, {}, {}, {}, {lock_name}, {}) RETURNING id",
@@ -128,8 +127,10 @@ impl Worker {
                 dialect.after(LEASE)
             );
             let rows = session.rows(insert).await?;
-            rows.first().map_or(Err(DbErr::RecordNotInserted), |row| row.try_get_by_index::<i64>(0))
+            let id = rows.first().map_or(Err(DbErr::RecordNotInserted), |row| row.try_get_by_index::<i64>(0))?;
+            Ok((id, left))
         })?;
+        end_sessions(store, &left);
         let worker = Worker { id, ended: Arc::default(), life_lock: Arc::new(life_lock) };
         worker.keep(store);
         Ok(worker)
@@ -175,18 +176,22 @@ impl Worker {
     /// When the database can't be written.
     pub fn clear_dead(&self, store: &Store) -> Result<(), StoreError> {
         let (own, dialect) = (Process::own(), store.dialect());
-        store.write(async |session| forget_the_dead(session, &own, self.life_lock.as_ref().as_ref(), dialect).await)
+        let own_lock = self.life_lock.as_ref().as_ref();
+        let left = store.write(async |session| forget_the_dead(session, &own, own_lock, dialect).await)?;
+        end_sessions(store, &left);
+        Ok(())
     }
 }
 
+/// Takes out the rows of the dead; gives the names of the sessions that they had.
 async fn forget_the_dead(
     session: &Session<'_>,
     own: &Process,
     own_lock: Option<&LifeLock>,
     dialect: Dialect,
-) -> Result<(), DbErr> {
-    let mut dead = Vec::new();
-    for row in session.rows("SELECT id, host, boot, pid_ns, pid, start, life_lock FROM worker").await? {
+) -> Result<Vec<String>, DbErr> {
+    let (mut dead, mut left) = (Vec::new(), Vec::new());
+    for row in session.rows("SELECT id, host, boot, pid_ns, pid, start, session, life_lock FROM worker").await? {
         let text = |i: usize| row.try_get_by_index::<String>(i);
         let process = Process {
             host: text(1)?,
@@ -195,18 +200,28 @@ async fn forget_the_dead(
             pid: row.try_get_by_index::<i64>(4)?,
             start: text(5)?,
         };
-        let their_lock = row.try_get_by_index::<Option<String>>(6)?;
+        let their_lock = row.try_get_by_index::<Option<String>>(7)?;
         if own.sees_the_end_of(&process, own_lock, their_lock.as_deref()) {
             dead.push(row.try_get_by_index::<i64>(0)?.to_string());
+            left.extend(Some(text(6)?).filter(|session| !session.is_empty()));
         }
-    }
-    if dialect == Dialect::Postgres && !dead.is_empty() {
-        session.rows(format!("{END_SESSIONS_OF}({})", dead.join(", "))).await?;
     }
     let lapsed = lapsed_before(dialect, FORGOTTEN);
     let dead = if dead.is_empty() { lapsed } else { format!("id IN ({}) OR {lapsed}", dead.join(", ")) };
     session.execute_unprepared(&format!("DELETE FROM worker WHERE {dead}")).await?;
-    Ok(())
+    Ok(left)
+}
+
+/// Best effort: where this role may not, whoever meets what they wrote waits until the server ends them.
+fn end_sessions(store: &Store, names: &[String]) {
+    let dialect = store.dialect();
+    if names.is_empty() || dialect == Dialect::Sqlite {
+        return;
+    }
+    let names: Vec<String> = names.iter().map(|name| dialect.text(name)).collect();
+    if let Err(e) = store.write(async |session| session.rows(format!("{END_SESSIONS}({})", names.join(", "))).await) {
+        tracing::warn!("sessions of workers that died could not be ended: {e}");
+    }
 }
 
 fn lapsed_before(dialect: Dialect, age: Duration) -> String {

@@ -68,6 +68,7 @@ def describes_itself(image):
     about = engine().inspect(image)
     if about["Size"] > LARGEST:
         raise Failed(f"the image has {about['Size']} bytes, the most is {LARGEST}")
+    print(f"          the image has {about['Size'] / 1e6:.1f} MB")
     config = about["Config"]
     expect(config["User"], "65532:65532", "user")
     expect(config["Healthcheck"]["Test"], ["CMD", "/usr/bin/iotpipe", "health"], "health check")
