@@ -119,13 +119,11 @@ fn enter(
 /// Notes that a file is gone which was still arriving, or was given up. A pending one is claimed, and found gone then.
 fn note_gone(context: &Context<'_>, listed: &[&str], strays: &[StrayFile]) -> Result<(), Error> {
     let listed: HashSet<&str> = listed.iter().copied().collect();
-    for state in [State::Arriving, State::Failed] {
-        for entry in manifest::in_state(context.store, &context.origin, state)? {
-            let is_listed = listed.contains(entry.source.as_str()) || strays.iter().any(|stray| stray.id == entry.id);
-            let may_be_gone = entry.worker_id.is_none() && entry.lies() == Place::Inbox && !is_listed;
-            if may_be_gone && context.placed(&entry, None).at_place.symlink_metadata().is_err() {
-                manifest::seen_gone(context.store, &entry, "taken away before it was read")?;
-            }
+    for entry in manifest::in_states(context.store, &context.origin, &[State::Arriving, State::Failed])? {
+        let is_listed = listed.contains(entry.source.as_str()) || strays.iter().any(|stray| stray.id == entry.id);
+        let may_be_gone = entry.worker_id.is_none() && entry.lies() == Place::Inbox && !is_listed;
+        if may_be_gone && context.placed(&entry, None).at_place.symlink_metadata().is_err() {
+            manifest::seen_gone(context.store, &entry, "taken away before it was read")?;
         }
     }
     Ok(())

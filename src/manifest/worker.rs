@@ -167,7 +167,7 @@ impl Worker {
         self.ended.store(true, Ordering::Relaxed);
         let leave =
             format!("{}DELETE FROM worker WHERE id = {}", store.dialect().without_waiting_for_the_disk(), self.id);
-        let _ = store.write(async |session| session.change(&leave).await);
+        let _ = store.change(&leave);
     }
 
     /// Takes out those whose end can be seen from here: what they had in hand is free at once.
