@@ -36,3 +36,6 @@ pub use state::{Place, State};
 pub use transition::drawn;
 pub use unloading::{SetAside, set_aside_because_of, to_recheck, unloading};
 pub use worker::{Holder, Worker, holders};
+
+/// The statement of a transition in short, for those who trace statements.
+pub const TRANSITION: &str = "UPDATE manifest";

@@ -95,6 +95,15 @@ impl Store {
         }
     }
 
+    /// The schema in which a server's tables are, where it can be asked.
+    pub fn schema_name(&self) -> Option<String> {
+        let rows = self.read(async |session| {
+            let rows = session.rows("SELECT CAST(current_schema() AS text)").await?;
+            rows.first().map_or(Ok(None), |row| row.try_get_by_index(0))
+        });
+        rows.ok().flatten()
+    }
+
     /// Host, port and database, or the path: what may be shown to people.
     pub fn place(&self) -> &str {
         &self.place

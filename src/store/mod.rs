@@ -33,6 +33,7 @@ pub use dialect::Dialect;
 pub use duplicate::Earlier;
 pub(crate) use duplicate::set_aside;
 pub use error::StoreError;
+pub(crate) use layout::readings_table;
 pub(crate) use rejections::rejection_statements;
 pub use session::Session;
 pub use snapshot::{FileRows, Share, Snapshot, StoredAggregate};

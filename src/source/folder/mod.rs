@@ -4,6 +4,7 @@ mod archive;
 mod arrivals;
 mod discover;
 mod filesystem;
+mod life;
 mod marker;
 mod names;
 mod pattern;
@@ -14,6 +15,7 @@ pub use archive::{archived_under, copy_into, durable_rename, split_grown, sync_f
 pub use arrivals::Arrivals;
 pub use discover::{Candidate, Discovery, StrayFile, discover};
 pub use filesystem::rename_without_overwriting;
+pub use life::LifeLock;
 pub use marker::{MARKER, read_marker, write_marker};
 pub use names::{MAX_NAME_BYTES, cut, given_name, is_private, own_stem, private_name, split_name, unfinished_name};
 pub use place::{Content, PlacedFile, Seen};
