@@ -1,5 +1,6 @@
 //! Logs: to stderr for whoever watches, to `logs/` (one file a day, the last 14 kept) for whoever comes later.
 
+use std::io::IsTerminal;
 use std::path::Path;
 
 use tracing_appender::non_blocking::WorkerGuard;
@@ -27,7 +28,9 @@ pub fn start(folder: Option<&Path>, asked: &Global) -> Option<WorkerGuard> {
         let filter = asked.log_filter.as_ref().and_then(|filter| EnvFilter::try_new(filter).ok());
         filter.unwrap_or_else(|| EnvFilter::new(format!("error,iotpipe={level}")))
     };
-    let terminal = fmt::layer().with_writer(std::io::stderr).with_target(false);
+    // https://no-color.org: set and not empty.
+    let in_colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty());
+    let terminal = fmt::layer().with_ansi(in_colour).with_writer(std::io::stderr).with_target(false);
     let terminal = match asked.log_format {
         LogFormat::Text => terminal.without_time().with_filter(own(level)).boxed(),
         LogFormat::Json => terminal.json().with_filter(own(level)).boxed(),

@@ -24,7 +24,7 @@ const ARROWS: &[(&str, &str)] = &[
         "ingest observability progress telemetry terminal cli generate config manifest source error store failpoint",
     ),
     ("ingest", "observability progress terminal config manifest sink source error store failpoint"),
-    ("observability", "progress manifest error store"),
+    ("observability", "progress config manifest source error store"),
     ("telemetry", "cli"),
     ("terminal", "cli"),
     ("cli", "generate"),

@@ -1,6 +1,7 @@
 //! Names of devices, by number and by name, in little more memory than their text takes: there may be millions.
 
 use std::hash::BuildHasher;
+use std::ops::Range;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
@@ -25,10 +26,22 @@ impl DeviceNames {
 
     /// The name `number`.
     pub fn get(&self, number: u32) -> Option<&str> {
+        self.text.get(self.place(number)?)
+    }
+
+    /// Where the name `number` stands.
+    #[inline]
+    fn place(&self, number: u32) -> Option<Range<usize>> {
         let number = number as usize;
         let end = *self.ends.get(number)?;
         let start = if number == 0 { 0 } else { self.ends[number - 1] };
-        Some(&self.text[start..end])
+        Some(start..end)
+    }
+
+    /// Whether the name `number` is `name`.
+    #[inline]
+    fn is(&self, number: u32, name: &[u8]) -> bool {
+        self.place(number).is_some_and(|place| self.text.as_bytes()[place] == *name)
     }
 
     /// Adds one, which is given the next number.
@@ -68,8 +81,7 @@ impl DeviceIndex {
     /// The number of `name`.
     #[inline]
     pub fn find(&self, name: &[u8]) -> Option<u32> {
-        let is_it = |number: &u32| self.names.get(*number).is_some_and(|found| found.as_bytes() == name);
-        self.numbers.find(self.hash.hash_one(name), is_it).copied()
+        self.numbers.find(self.hash.hash_one(name), |number| self.names.is(*number, name)).copied()
     }
 
     /// Adds `name`, which is not there, and gives its number.

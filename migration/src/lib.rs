@@ -8,6 +8,7 @@ mod m20261126_000004_statistics;
 mod m20261126_000007_rejections;
 mod m20261126_000008_long_layout;
 mod m20261126_000010_unnamed_columns;
+mod m20261127_000011_life_locks;
 
 pub use m20261126_000003_own_files::{OPEN, UNPLACED};
 pub use sea_orm_migration::prelude::*;
@@ -26,6 +27,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000007_rejections::Migration),
             Box::new(m20261126_000008_long_layout::Migration),
             Box::new(m20261126_000010_unnamed_columns::Migration),
+            Box::new(m20261127_000011_life_locks::Migration),
         ]
     }
 }

@@ -14,12 +14,12 @@ use super::{
     status, unload, validate, verify, watch,
 };
 use crate::cli::{Cli, Command, Global};
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, EndpointVariables};
 use crate::error::Error;
 use crate::ingest::pass::BatchMemory;
 use crate::ingest::{Context, Folders, expect_writable, identify, tell_apart};
 use crate::manifest::{self, State, Worker};
-use crate::observability::{HttpServer, Monitor, Refused, write_metrics_file};
+use crate::observability::{HttpServer, Monitor, Observer, Refused, write_metrics_file};
 use crate::progress;
 use crate::source::{Arrivals, ignore_lease_breaks};
 use crate::store::{Store, StoreError, WindowPin};
@@ -81,6 +81,10 @@ fn run_command(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
         (Command::Loop { .. }, Some(address)) => Some(answer_at(address)?),
         _ => None,
     };
+    let config = match command.takes_files() {
+        true => config.reporting_to(EndpointVariables::of_environment())?,
+        false => config,
+    };
     let signals = Signals::catch(Ending { printer, step: command.name(), code: i32::from(command.is_asked_for()) })?;
     if let Command::Generate(args) = &command {
         return generate::run(args, &config, &signals, printer);
@@ -116,7 +120,7 @@ fn run_command(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
     if identity.is_new {
         manifest::take_in_origin(&store, "", &identity.origin)?;
     }
-    let worker = Worker::enter(&store)?;
+    let worker = Worker::enter(&store, &config.paths.data)?;
     let reported = Mutex::default();
     let workers = command.workers();
     let watched = || Arc::new(Arrivals::new(&config.paths.data, &config.patterns));
@@ -134,6 +138,7 @@ fn run_command(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
         workers,
         batch_memory,
         arrivals,
+        observer: Observer::start(config, store),
         stop,
         contract_kept: AtomicBool::new(false),
         unnamed_columns: Mutex::default(),
@@ -144,7 +149,10 @@ fn run_command(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
         monitor.observe(&context.config.database_url, &context.origin, context.worker.id)?;
     }
     let metrics_file = command.metrics_file().map(Path::to_owned);
-    let tell = |exit: Exit| write_metrics(&context, metrics_file.as_deref(), exit);
+    let tell = |exit: Exit| {
+        context.observer.end();
+        write_metrics(&context, metrics_file.as_deref(), exit);
+    };
     let ended = carry_out(&context, command, &signals, started, monitor.as_deref(), &tell);
     if ended.is_err() {
         tell(Exit::TryAgain);

@@ -37,7 +37,9 @@ pub fn run(context: &Context<'_>, path: &Path) -> anyhow::Result<Exit> {
         load_alone(context, file, &mut summary)?;
     }
     summary.pending = manifest::open_files(context.store, &context.origin).map_err(Error::from)?;
-    Ok(super::exit::conclude(summary, started, &StepArgs::default(), false, context.printer, &|_| {}))
+    Ok(super::exit::conclude(summary, started, &StepArgs::default(), false, context.printer, &|_| {
+        context.observer.end()
+    }))
 }
 
 /// Puts a copy into `data/`, and into the manifest.

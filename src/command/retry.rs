@@ -11,7 +11,7 @@ use crate::manifest::{self, State};
 pub fn run(context: &Context<'_>, names: &[PathBuf]) -> anyhow::Result<Exit> {
     // Those that ended without a word fail first.
     recover(context)?;
-    let failed = manifest::in_state(context.store, &context.origin, State::Failed).map_err(Error::from)?;
+    let failed = manifest::in_states(context.store, &context.origin, &[State::Failed]).map_err(Error::from)?;
     let asked: Vec<String> = names.iter().map(|name| below_data(context, name)).collect();
     let mut retried = 0;
     for name in asked.iter().filter(|name| !failed.iter().any(|entry| entry.source == **name)) {

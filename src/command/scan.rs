@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::failpoint;
 use crate::ingest::{Context, changed_archives, recover, take_in_strays};
 use crate::manifest::{self, Entry, Place, Registration, State};
+use crate::observability::ScannedFile;
 use crate::source::{Arrivals, Candidate, StrayFile, discover, sha256_unless_stopped, stamp_of};
 use crate::terminal::Summary;
 
@@ -33,7 +34,7 @@ pub fn discover_files(
     context: &Context<'_>,
     meanwhile: &mut dyn FnMut() -> Result<(), Error>,
 ) -> Result<(Summary, Option<Duration>), Error> {
-    let mut summary = Summary::of("scan");
+    let (mut summary, began) = (Summary::of("scan"), SystemTime::now());
     recover(context)?;
     let data = &context.config.paths.data;
     let found = discover(data, &context.config.patterns).map_err(Error::source(data))?;
@@ -67,7 +68,7 @@ pub fn discover_files(
     };
     let due = open.into_iter().zip(waits).filter(|candidate| !waits_on(candidate)).collect();
     let mut enter = |fixed: Vec<Fixed>, goes_on: bool| {
-        enter(context, fixed, &known, &mut summary)?;
+        enter(context, fixed, &known, began, &mut summary)?;
         if goes_on { meanwhile() } else { Ok(()) }
     };
     fix_all(due, context.workers, context.stop, &mut enter)?;
@@ -80,6 +81,7 @@ fn enter(
     context: &Context<'_>,
     fixed: Vec<Fixed>,
     known: &HashMap<String, Entry>,
+    began: SystemTime,
     summary: &mut Summary,
 ) -> Result<(), Error> {
     let mut registrations = Vec::new();
@@ -105,19 +107,23 @@ fn enter(
     failpoint::reach("hashed");
     manifest::register(context.store, &context.origin, &registrations, context.store.now()?)?;
     failpoint::reach("registered");
+    for Registration { candidate, sha256, .. } in &registrations {
+        if let Some(sha256) = sha256 {
+            let file = ScannedFile { source: &candidate.source, sha256, modified_at: candidate.stamp.modified_at };
+            context.observer.scanned(&context.origin, file, began);
+        }
+    }
     Ok(())
 }
 
 /// Notes that a file is gone which was still arriving, or was given up. A pending one is claimed, and found gone then.
 fn note_gone(context: &Context<'_>, listed: &[&str], strays: &[StrayFile]) -> Result<(), Error> {
     let listed: HashSet<&str> = listed.iter().copied().collect();
-    for state in [State::Arriving, State::Failed] {
-        for entry in manifest::in_state(context.store, &context.origin, state)? {
-            let is_listed = listed.contains(entry.source.as_str()) || strays.iter().any(|stray| stray.id == entry.id);
-            let may_be_gone = entry.worker_id.is_none() && entry.lies() == Place::Inbox && !is_listed;
-            if may_be_gone && context.placed(&entry, None).at_place.symlink_metadata().is_err() {
-                manifest::seen_gone(context.store, &entry, "taken away before it was read")?;
-            }
+    for entry in manifest::in_states(context.store, &context.origin, &[State::Arriving, State::Failed])? {
+        let is_listed = listed.contains(entry.source.as_str()) || strays.iter().any(|stray| stray.id == entry.id);
+        let may_be_gone = entry.worker_id.is_none() && entry.lies() == Place::Inbox && !is_listed;
+        if may_be_gone && context.placed(&entry, None).at_place.symlink_metadata().is_err() {
+            manifest::seen_gone(context.store, &entry, "taken away before it was read")?;
         }
     }
     Ok(())

@@ -55,6 +55,7 @@ pub fn run(context: &Context<'_>, path: &Path, again: bool, only: bool) -> anyho
     summary.pending = manifest::open_files(context.store, &context.origin).map_err(Error::from)?;
     summary.took(started.elapsed());
     let taken_up_again = others.whole.iter().chain(&others.in_part).map(|file| file.source.clone()).collect();
+    context.observer.end();
     context.printer.result(&Unloaded { summary, taken_up_again });
     Ok(if context.stop.load(Ordering::Relaxed) { Exit::TryAgain } else { Exit::Done })
 }

@@ -67,6 +67,7 @@ pub fn run(
     ServiceManager.stopping();
     total.took(started.elapsed());
     context.printer.say(&format!("{total}; stopped on request"));
+    context.observer.end();
     context.printer.result(&total);
     Ok(Exit::Done)
 }

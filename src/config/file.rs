@@ -55,6 +55,7 @@ impl Default for SourceFile {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct MonitoringFile {
     pub http: String,
+    pub lineage: String,
 }
 
 /// What all files are written in, whatever their names.

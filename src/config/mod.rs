@@ -1,5 +1,7 @@
 //! Flags, environment and `iotpipe.toml` become one checked [`Config`]; nobody else reads any of them.
 
+mod endpoints;
+mod error;
 mod file;
 #[cfg(test)]
 mod tests;
@@ -8,6 +10,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use endpoints::{EndpointVariables, Endpoints, LineageEndpoint, LineageTarget, TraceEndpoint};
+pub use error::ConfigError;
 use file::{ConfigFile, FormatName};
 use iotpipe_core::contract::Contract;
 use iotpipe_core::contract::declaration::{Declaration, LayoutName, OneOrMany};
@@ -40,6 +44,10 @@ pub struct Config {
     pub auto_migrate: bool,
     /// Where `loop` answers with metrics and health; nowhere, where there is none.
     pub http: Option<SocketAddr>,
+    /// Where lineage goes: a file or a URL; empty: nowhere. The environment comes before it.
+    pub lineage: String,
+    /// Where traces and lineage go, once the environment was asked.
+    pub endpoints: Endpoints,
     /// The shape of a reading.
     pub contract: Contract,
 }
@@ -57,14 +65,6 @@ pub struct Paths {
     pub logs: PathBuf,
 }
 
-/// A configuration that will never work as asked.
-#[derive(Debug, thiserror::Error)]
-#[error("{place}: {message}")]
-pub struct ConfigError {
-    place: String,
-    message: String,
-}
-
 impl Config {
     /// Reads `path` (or takes the built-in defaults where it is `None`) and lets `database_url` override the file's.
     ///
@@ -74,10 +74,12 @@ impl Config {
         let place = path.map_or_else(|| "built-in configuration".to_owned(), |p| p.display().to_string());
         let text = match path {
             None => String::new(),
-            Some(path) => std::fs::read_to_string(path)
-                .map_err(|e| ConfigError { place: place.clone(), message: format!("can't be read: {e}") })?,
+            Some(path) => {
+                std::fs::read_to_string(path).map_err(|e| ConfigError::at(&place, format!("can't be read: {e}")))?
+            }
         };
-        let config = Self::from_text(&text, database_url.clone()).map_err(|message| ConfigError { place, message })?;
+        let config =
+            Self::from_text(&text, database_url.clone()).map_err(|message| ConfigError::at(&place, message))?;
         let folder = path.and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty());
         Ok(match folder {
             Some(folder) => config.below(folder, database_url.is_none()),
@@ -91,9 +93,18 @@ impl Config {
     /// When it is no address.
     pub fn answering_at(mut self, written: Option<&str>) -> Result<Config, ConfigError> {
         if let Some(written) = written {
-            let place = "command line or IOTPIPE_HTTP".to_owned();
-            self.http = address("http", written).map_err(|message| ConfigError { place, message })?;
+            let wrong = |message| ConfigError::at("command line or IOTPIPE_HTTP", message);
+            self.http = address("http", written).map_err(wrong)?;
         }
+        Ok(self)
+    }
+
+    /// With the endpoints that `variables` of the environment, or the file, name.
+    ///
+    /// # Errors
+    /// When the file's is no URL.
+    pub fn reporting_to(mut self, variables: EndpointVariables) -> Result<Config, ConfigError> {
+        self.endpoints = variables.resolve(&self.lineage)?;
         Ok(self)
     }
 
@@ -102,6 +113,9 @@ impl Config {
         let paths = &mut self.paths;
         for path in [&mut paths.data, &mut paths.processed, &mut paths.quarantine, &mut paths.logs] {
             *path = folder.join(&*path);
+        }
+        if !self.lineage.is_empty() && !self.lineage.contains("://") {
+            self.lineage = folder.join(&self.lineage).to_string_lossy().into_owned();
         }
         if database_too {
             self.database_url = database_below(folder, self.database_url);
@@ -150,6 +164,8 @@ impl Config {
                 logs: folder("paths.logs", file.paths.logs)?,
             },
             http: address("monitoring.http", &file.monitoring.http)?,
+            lineage: file.monitoring.lineage,
+            endpoints: Endpoints::default(),
             contract: Contract::resolve(&declaration).map_err(|e| e.to_string())?,
         })
     }

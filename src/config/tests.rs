@@ -79,7 +79,7 @@ fn the_template_says_what_the_defaults_say() {
     assert_eq!(built_in.contract.hash, template.contract.hash);
     assert_eq!(built_in.database_url, template.database_url);
     assert_eq!((built_in.settle, built_in.empty_after), (template.settle, template.empty_after));
-    assert_eq!(built_in.http, template.http);
+    assert_eq!((built_in.http, built_in.lineage), (template.http, template.lineage));
     assert_eq!((built_in.patterns, built_in.trust_close), (template.patterns, template.trust_close));
 }
 

@@ -9,6 +9,7 @@ use super::pass::BatchMemory;
 use crate::config::Config;
 use crate::error::Error;
 use crate::manifest::{Entry, Place, Worker};
+use crate::observability::Observer;
 use crate::sink::{AggregateSink, QuarantineNames};
 use crate::source::{Arrivals, MAX_NAME_BYTES, PlacedFile, cut, own_stem, sha256_of, split_name};
 use crate::store::Store;
@@ -38,6 +39,8 @@ pub struct Context<'a> {
     pub batch_memory: BatchMemory,
     /// What file events told, in a `loop`.
     pub arrivals: Option<Arc<Arrivals>>,
+    /// Who follows files.
+    pub observer: Observer,
     /// Set when the program should end.
     pub stop: &'a AtomicBool,
     /// Whether the contract is kept in the database: once per process is enough.

@@ -7,7 +7,7 @@ use super::target::closed_as;
 use crate::error::{Error, Fault, Policy};
 use crate::failpoint;
 use crate::manifest::{self, Aside, Entry, Original, State};
-use crate::observability;
+use crate::observability::{self, Ended};
 use crate::sink::write_file_reason;
 use crate::source::{Stamp, sha256_of};
 use crate::store::StoreError;
@@ -28,15 +28,27 @@ pub(super) fn finish(
     let mut stopped = Ok(());
     for (entry, outcome) in outcomes {
         let done = match outcome {
-            Ok(Outcome::Reached(tally, lies)) => {
+            Ok(Outcome::Reached { tally, broken, lies }) => {
                 tracing::info!(file = entry.source, state = target.as_str(), ?tally, "committed");
+                let quarantine = &context.own_quarantine_names(entry).rejected;
+                let end = Ended::Reached { tally: &tally, broken: &broken, quarantine };
+                context.observer.ended(entry, target, &end);
                 count(summary, &tally, target);
                 context
                     .forget_earlier_rows(entry)
                     .map(|()| (target == State::Loaded).then(|| closed_as(entry, State::Loaded, &lies)))
             }
-            Ok(Outcome::Duplicate(original)) => set_aside_duplicate(context, entry, &original, summary),
-            Err(error) => finish_failure(context, entry, error, summary),
+            Ok(Outcome::Duplicate(original)) => {
+                context.observer.ended(entry, target, &Ended::Duplicate);
+                set_aside_duplicate(context, entry, &original, summary)
+            }
+            Err(error) => {
+                let (why, policy) = (error.to_string(), error.policy());
+                let done = finish_failure(context, entry, error, summary);
+                let is_last = policy == Policy::Vanish || matches!(done, Ok(Some(_)));
+                context.observer.ended(entry, target, &how(policy, &why, is_last));
+                done
+            }
         };
         let done = match done {
             // What can't be taken in hand or written now is a failure as any other's.
@@ -54,6 +66,17 @@ pub(super) fn finish(
     }
     settle_places(context, &closed)?;
     stopped
+}
+
+/// What those who follow files are told of a failure.
+pub(super) fn how(policy: Policy, why: &str, is_last: bool) -> Ended<'_> {
+    match policy {
+        Policy::Refuse => Ended::Refused(why),
+        Policy::HandBack | Policy::Release | Policy::Leave => Ended::LetGo(why),
+        Policy::Vanish | Policy::RetryLater | Policy::RetryAlone | Policy::RetryNow | Policy::Stop => {
+            Ended::Failed { why, is_last }
+        }
+    }
 }
 
 fn count(summary: &mut Summary, tally: &Tally, target: State) {

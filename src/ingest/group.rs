@@ -19,10 +19,20 @@ use iotpipe_core::contract::{Contract, DeviceRule};
 use iotpipe_core::devices::DeviceNames;
 use iotpipe_core::reading::Tally;
 
+/// How often each rule was broken.
+pub(super) type BrokenRules = BTreeMap<&'static str, u64>;
+
 /// What became of a file.
 pub(super) enum Outcome {
     /// Committed.
-    Reached(Tally, Whereabouts),
+    Reached {
+        /// Its rows.
+        tally: Tally,
+        /// The rules that they broke, for those who follow files.
+        broken: BrokenRules,
+        /// Where it lies.
+        lies: Whereabouts,
+    },
     /// Its content was loaded before, under this name.
     Duplicate(Original),
 }
@@ -68,17 +78,17 @@ fn loaded_contents(context: &Context<'_>, files: &[Entry]) -> Result<manifest::L
     Ok(manifest::loaded_contents(context.store, files, told_by)?)
 }
 
-impl<'f> Group<'_, 'f> {
+impl<'s, 'f> Group<'s, 'f> {
     /// Rows go in while the file is read; a file that fails is rolled back to its own savepoint.
     fn load(&mut self, files: &'f [Entry]) -> Result<(), Error> {
-        let mut transaction = self.context.store.begin(&self.context.config.contract)?;
+        let mut transaction = self.begin()?;
         for file in files {
             let outcome = match self.loaded.original_of(file) {
                 Some(original) => Ok(Outcome::Duplicate(original)),
                 None => self.load_one(transaction.as_mut(), file),
             };
             match &outcome {
-                Ok(Outcome::Reached(..)) => self.loaded.add(file),
+                Ok(Outcome::Reached { .. }) => self.loaded.add(file),
                 Ok(Outcome::Duplicate(_)) => {}
                 Err(error) if error.is_of_one_file() => transaction.drop_file()?,
                 Err(_) => return outcome.map(|_| ()),
@@ -86,6 +96,11 @@ impl<'f> Group<'_, 'f> {
             self.outcomes.push((file, outcome));
         }
         self.commit(transaction)
+    }
+
+    fn begin(&self) -> Result<Box<dyn LoadTransaction + 's>, Error> {
+        let context = self.context;
+        Ok(context.observer.follow(context.store.begin(&context.config.contract)?))
     }
 
     fn load_one(&mut self, transaction: &mut dyn LoadTransaction, file: &Entry) -> Result<Outcome, Error> {
@@ -112,7 +127,7 @@ impl<'f> Group<'_, 'f> {
     /// store no rows, so nothing has to be judged by the table's key on the way.
     fn prepare(&mut self, files: &'f [Entry]) -> Result<(), Error> {
         let passed: Vec<_> = files.iter().map(|file| (file, self.prepare_one(file))).collect();
-        let mut transaction = self.context.store.begin(&self.context.config.contract)?;
+        let mut transaction = self.begin()?;
         for (file, passed) in passed {
             let outcome = match passed {
                 Ok(Prepared::Passed { passed, aggregates, held }) => {
@@ -190,7 +205,10 @@ impl<'f> Group<'_, 'f> {
         let totals = if self.target == State::Loaded { Totals::Added } else { Totals::Unchanged };
         transaction.close_file(&statement, totals)?;
         failpoint::reach("marked");
-        Ok(Outcome::Reached(tally, lies))
+        let counted = passed.offences.counts().filter(|_| self.context.observer.is_on());
+        let mut broken = BrokenRules::new();
+        counted.for_each(|(rule, _, times)| *broken.entry(rule.as_str()).or_default() += times);
+        Ok(Outcome::Reached { tally, broken, lies })
     }
 
     fn commit(&self, mut transaction: Box<dyn LoadTransaction + '_>) -> Result<(), Error> {
@@ -249,7 +267,7 @@ pub(super) fn pass_over(
         stop: context.stop,
     };
     let began = Instant::now();
-    let passed = run_pass(input, contract, sinks);
+    let passed = context.observer.measure(file, "pass", || run_pass(input, contract, sinks));
     observability::passed(began.elapsed());
     bar.finish_and_clear();
     passed

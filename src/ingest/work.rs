@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::context::Context;
-use super::finish::finish;
+use super::finish::{finish, how};
 use super::group;
 use super::hold::{settle_places, whereabouts};
 use super::recheck::recheck_files;
@@ -12,7 +12,7 @@ use super::retries::with_retries;
 use super::target::closed_as;
 use crate::error::{Error, Fault};
 use crate::failpoint;
-use crate::manifest::{self, Entry, State, Work, Worker};
+use crate::manifest::{self, Entry, State, Work};
 use crate::terminal::Summary;
 
 /// Brings every file that can be to `target`, several at a time.
@@ -78,6 +78,7 @@ pub fn bring_claimed_to(
         return Ok(false);
     }
     failpoint::reach("claimed");
+    context.observer.began(&files, target);
     match with_retries(|| group::bring_together(context, &files, target)) {
         Ok(outcomes) => finish_or_release(context, outcomes, target, summary)?,
         // One of them may be at fault, and nobody knows which: each is tried by itself.
@@ -95,6 +96,8 @@ pub fn bring_claimed_to(
         }
         Err(error) => {
             release(context, &files);
+            let why = error.to_string();
+            files.iter().for_each(|file| context.observer.ended(file, target, &how(error.policy(), &why, false)));
             return Err(error);
         }
     }
@@ -130,7 +133,7 @@ pub fn recover(context: &Context<'_>) -> Result<(), Error> {
     if !manifest::is_anything_left(store, worker)? {
         return Ok(());
     }
-    Worker::clear_dead(store)?;
+    worker.clear_dead(store)?;
     manifest::release_all(store, worker)?;
     loop {
         let expired = manifest::claim(store, worker, origin, Work::Expired, None)?;

@@ -94,7 +94,7 @@ pub fn register(store: &Store, origin: &str, found: &[Registration], now: DateTi
             (Column::Sha256, r.sha256.clone().into()),
         ];
         let statement = transition.statement(Of::Free { id, claim_no }, &given, store.dialect());
-        store.write(async |session| session.change(&statement).await)?;
+        store.change(&statement)?;
     }
     new.chunks(AT_ONCE).try_for_each(|new| enter(store, origin, new, now))
 }
@@ -188,7 +188,7 @@ pub fn seen_gone(store: &Store, entry: &Entry, why: &str) -> Result<bool, StoreE
     let of = Of::Free { id: entry.id, claim_no: entry.claim_no };
     let given = [(Column::Place, Place::Nowhere.as_str().into()), (Column::LastError, why.into())];
     let statement = transition::SEEN_GONE.statement(of, &given, store.dialect());
-    Ok(store.write(async |session| session.change(&statement).await)? == 1)
+    Ok(store.change(&statement)? == 1)
 }
 
 /// Loaded files of `origin`, by identity; with `source`, those of that name alone.
@@ -240,14 +240,14 @@ pub fn of_name(store: &Store, origin: &str, source: &str) -> Result<Vec<Entry>, 
     })
 }
 
-/// Entries of `origin` in `state`, by identity.
+/// Entries of `origin` in one of `states`, by identity.
 ///
 /// # Errors
 /// When the database can't be asked.
-pub fn in_state(store: &Store, origin: &str, state: State) -> Result<Vec<Entry>, StoreError> {
+pub fn in_states(store: &Store, origin: &str, states: &[State]) -> Result<Vec<Entry>, StoreError> {
     store.read(async |session| {
         Entity::find()
-            .filter(Column::State.eq(state.as_str()))
+            .filter(Column::State.is_in(states.iter().map(|state| state.as_str())))
             .filter(Column::Origin.eq(origin))
             .order_by_asc(Column::Id)
             .all(session)

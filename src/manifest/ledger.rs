@@ -46,7 +46,7 @@ fn apply(
     given: &[(Column, Value)],
 ) -> Result<bool, StoreError> {
     let statement = transition.statement(Of::Claims(claims), given, store.dialect());
-    let changed = store.write(async |session| session.change(&statement).await)?;
+    let changed = store.change(&statement)?;
     Ok(changed == claims.len() as u64)
 }
 
@@ -359,7 +359,7 @@ pub fn release_all(store: &Store, worker: &Worker) -> Result<(), StoreError> {
 pub fn retry(store: &Store, entry: &Entry) -> Result<bool, StoreError> {
     let of = Of::Free { id: entry.id, claim_no: entry.claim_no };
     let statement = transition::RETRY.statement(of, &[], store.dialect());
-    Ok(store.write(async |session| session.change(&statement).await)? == 1)
+    Ok(store.change(&statement)? == 1)
 }
 
 fn backoff(attempts: i32) -> Duration {

@@ -19,7 +19,7 @@ pub use claim::{Work, claim, is_anything_left};
 pub use duplicate_content::{LoadedContents, Original, ToldBy, loaded_contents};
 pub use entity::{Claim, Model as Entry};
 pub use entries::{
-    Descent, Registration, archived_since, descent_of, enter_held, entry, held, in_inbox, in_state, is_name_taken,
+    Descent, Registration, archived_since, descent_of, enter_held, entry, held, in_inbox, in_states, is_name_taken,
     loaded_files, of_name, open_files, open_names, register, seen_gone,
 };
 pub use figures::{Claims, Figures, figures};
@@ -36,3 +36,6 @@ pub use state::{Place, State};
 pub use transition::drawn;
 pub use unloading::{SetAside, set_aside_because_of, to_recheck, unloading};
 pub use worker::{Holder, Worker, holders, living_workers};
+
+/// The statement of a transition in short, for those who trace statements.
+pub const TRANSITION: &str = "UPDATE manifest";

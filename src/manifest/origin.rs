@@ -51,5 +51,5 @@ pub fn take_in_origin(store: &Store, theirs: &str, ours: &str) -> Result<u64, St
         dialect.text(ours),
         dialect.text(theirs)
     );
-    store.write(async |session| session.change(&sql).await)
+    store.change(&sql)
 }

@@ -2,14 +2,17 @@
 //!
 //! A claim holds for as long as its worker's lease. The lease keeps two workers from doing the same work; it is never
 //! what correctness rests on: that are the claims' numbers. A process that ended is seen at once by those that would see
-//! it live, in the same boot and process namespace; any other is waited for, a minute at most.
+//! it live: in the same boot and process namespace by its number, in the same boot and `data/` by its lock, from any
+//! container. Any other is waited for, a minute at most.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DbErr};
 
+use crate::source::LifeLock;
 use crate::store::{Dialect, Session, Store, StoreError};
 
 /// How long a lease lasts unless it is renewed.
@@ -27,6 +30,11 @@ const FORGOTTEN: Duration = Duration::from_secs(86_400);
 const END_LAPSED_SESSIONS: &str = "SELECT pg_terminate_backend(a.pid)
     FROM pg_stat_activity a JOIN worker w ON w.session = a.application_name
     WHERE a.datname = current_database() AND a.state <> 'idle' AND w.lease_until < clock_timestamp()";
+
+/// What a process had under way on the server ends with it. It may not know yet: where a container's network went with
+/// the container, no word came. Another role's sessions are not ours to end: the server's own time limits do.
+const END_SESSIONS: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND usename = current_user AND application_name IN ";
 
 /// Where a process runs, and which of those there it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,8 +63,15 @@ impl Process {
         }
     }
 
-    /// Whether this process would see `other` if it lived, and sees that it does not.
-    fn sees_the_end_of(&self, other: &Process) -> bool {
+    /// Whether this process would see `other` if it lived, and sees that it does not: by its number, or by its lock.
+    fn sees_the_end_of(&self, other: &Process, own_lock: Option<&LifeLock>, their_lock: Option<&str>) -> bool {
+        let same_boot = !self.boot.is_empty() && self.boot == other.boot;
+        let is_let_go = || own_lock?.is_let_go(their_lock?);
+        same_boot && is_let_go().unwrap_or_else(|| self.misses(other))
+    }
+
+    /// Whether no process has the number and start of `other`, where it would be seen.
+    fn misses(&self, other: &Process) -> bool {
         let same_place = !self.boot.is_empty()
             && !self.pid_ns.is_empty()
             && (&self.boot, &self.pid_ns, &self.host) == (&other.boot, &other.pid_ns, &other.host);
@@ -83,21 +98,26 @@ pub struct Worker {
     /// Its row.
     pub id: i64,
     ended: Arc<AtomicBool>,
+    /// Held for as long as the process lives.
+    life_lock: Arc<Option<LifeLock>>,
 }
 
 impl Worker {
-    /// Enters this process, and takes out those whose end it can see.
+    /// Enters this process, which works on the folder `data`, and takes out those whose end it can see.
     ///
     /// # Errors
     /// When the database can't be written.
-    pub fn enter(store: &Store) -> Result<Worker, StoreError> {
+    pub fn enter(store: &Store, data: &Path) -> Result<Worker, StoreError> {
         let (own, dialect) = (Process::own(), store.dialect());
-        let id = store.write(async |session| {
+        // Before its name can be read, so that nobody finds it free.
+        let life_lock = LifeLock::take(data);
+        let lock_name = life_lock.as_ref().map_or_else(|| "NULL".to_owned(), |lock| dialect.text(&lock.name()));
+        let (id, left) = store.write(async |session| {
             session.execute_unprepared(dialect.without_waiting_for_the_disk()).await?;
-            forget_the_dead(session, &own, dialect).await?;
+            let left = forget_the_dead(session, &own, life_lock.as_ref(), dialect).await?;
             let insert = format!(
-                "INSERT INTO worker (host, boot, pid_ns, pid, start, session, lease_until)
-                 VALUES ({}, {}, {}, {}, {}, {}, {}) RETURNING id",
+                "INSERT INTO worker (host, boot, pid_ns, pid, start, session, life_lock, lease_until)
+                 VALUES ({}, {}, {}, {}, {}, {}, {lock_name}, {}) RETURNING id",
                 dialect.text(&own.host),
                 dialect.text(&own.boot),
                 dialect.text(&own.pid_ns),
@@ -107,9 +127,11 @@ impl Worker {
                 dialect.after(LEASE)
             );
             let rows = session.rows(insert).await?;
-            rows.first().map_or(Err(DbErr::RecordNotInserted), |row| row.try_get_by_index::<i64>(0))
+            let id = rows.first().map_or(Err(DbErr::RecordNotInserted), |row| row.try_get_by_index::<i64>(0))?;
+            Ok((id, left))
         })?;
-        let worker = Worker { id, ended: Arc::default() };
+        end_sessions(store, &left);
+        let worker = Worker { id, ended: Arc::default(), life_lock: Arc::new(life_lock) };
         worker.keep(store);
         Ok(worker)
     }
@@ -145,16 +167,19 @@ impl Worker {
         self.ended.store(true, Ordering::Relaxed);
         let leave =
             format!("{}DELETE FROM worker WHERE id = {}", store.dialect().without_waiting_for_the_disk(), self.id);
-        let _ = store.write(async |session| session.change(&leave).await);
+        let _ = store.change(&leave);
     }
 
     /// Takes out those whose end can be seen from here: what they had in hand is free at once.
     ///
     /// # Errors
     /// When the database can't be written.
-    pub fn clear_dead(store: &Store) -> Result<(), StoreError> {
+    pub fn clear_dead(&self, store: &Store) -> Result<(), StoreError> {
         let (own, dialect) = (Process::own(), store.dialect());
-        store.write(async |session| forget_the_dead(session, &own, dialect).await)
+        let own_lock = self.life_lock.as_ref().as_ref();
+        let left = store.write(async |session| forget_the_dead(session, &own, own_lock, dialect).await)?;
+        end_sessions(store, &left);
+        Ok(())
     }
 }
 
@@ -167,9 +192,15 @@ pub fn living_workers(store: &Store) -> Result<Vec<i64>, StoreError> {
     store.read(async |session| session.rows(sql).await?.iter().map(|row| row.try_get_by_index(0)).collect())
 }
 
-async fn forget_the_dead(session: &Session<'_>, own: &Process, dialect: Dialect) -> Result<(), DbErr> {
-    let mut dead = Vec::new();
-    for row in session.rows("SELECT id, host, boot, pid_ns, pid, start FROM worker").await? {
+/// Takes out the rows of the dead; gives the names of the sessions that they had.
+async fn forget_the_dead(
+    session: &Session<'_>,
+    own: &Process,
+    own_lock: Option<&LifeLock>,
+    dialect: Dialect,
+) -> Result<Vec<String>, DbErr> {
+    let (mut dead, mut left) = (Vec::new(), Vec::new());
+    for row in session.rows("SELECT id, host, boot, pid_ns, pid, start, session, life_lock FROM worker").await? {
         let text = |i: usize| row.try_get_by_index::<String>(i);
         let process = Process {
             host: text(1)?,
@@ -178,14 +209,28 @@ async fn forget_the_dead(session: &Session<'_>, own: &Process, dialect: Dialect)
             pid: row.try_get_by_index::<i64>(4)?,
             start: text(5)?,
         };
-        if own.sees_the_end_of(&process) {
+        let their_lock = row.try_get_by_index::<Option<String>>(7)?;
+        if own.sees_the_end_of(&process, own_lock, their_lock.as_deref()) {
             dead.push(row.try_get_by_index::<i64>(0)?.to_string());
+            left.extend(Some(text(6)?).filter(|session| !session.is_empty()));
         }
     }
     let lapsed = lapsed_before(dialect, FORGOTTEN);
     let dead = if dead.is_empty() { lapsed } else { format!("id IN ({}) OR {lapsed}", dead.join(", ")) };
     session.execute_unprepared(&format!("DELETE FROM worker WHERE {dead}")).await?;
-    Ok(())
+    Ok(left)
+}
+
+/// Best effort: where this role may not, whoever meets what they wrote waits until the server ends them.
+fn end_sessions(store: &Store, names: &[String]) {
+    let dialect = store.dialect();
+    if names.is_empty() || dialect == Dialect::Sqlite {
+        return;
+    }
+    let names: Vec<String> = names.iter().map(|name| dialect.text(name)).collect();
+    if let Err(e) = store.write(async |session| session.rows(format!("{END_SESSIONS}({})", names.join(", "))).await) {
+        tracing::warn!("sessions of workers that died could not be ended: {e}");
+    }
 }
 
 fn lapsed_before(dialect: Dialect, age: Duration) -> String {

@@ -47,6 +47,9 @@ impl Families {
         let errors = process::POLICIES.iter().map(|policy| (vec![*policy], errors.get(policy).copied().unwrap_or(0)));
         let help = "Errors of the database by what is done about them, since the process began.";
         self.counters("iotpipe_database_errors_total", help, &["policy"], errors.collect());
+        let lost = process::lost_messages().into_iter().map(|(kind, n)| (vec![kind], n)).collect();
+        let help = "Traces and events of lineage that could not be sent, since the process began.";
+        self.counters("iotpipe_dropped_messages_total", help, &["kind"], lost);
         if let Some(histogram) = process::pass_seconds() {
             self.add(histogram.clone());
         }

@@ -20,6 +20,7 @@ static PASS_SECONDS: LazyLock<Option<Histogram>> = LazyLock::new(|| {
     Histogram::with_opts(HistogramOpts::new("iotpipe_pass_seconds", help).buckets(PASSES.to_vec())).ok()
 });
 static DATABASE_ERRORS: Counts = Counts::new(BTreeMap::new());
+static LOST: Counts = Counts::new(BTreeMap::new());
 
 fn add(counts: &Counts, name: &'static str, n: u64) {
     if let Ok(mut counts) = counts.lock() {
@@ -45,6 +46,11 @@ pub fn database_failed(error: &Error) {
     }
 }
 
+/// So many messages to those who follow files were dropped: `traces` or `lineage`.
+pub(super) fn lost(kind: &'static str, messages: u64) {
+    add(&LOST, kind, messages);
+}
+
 /// Every name that [`name_of`] may give a database's error.
 pub(super) const POLICIES: [&str; 5] = ["retry_now", "retry_later", "retry_alone", "leave", "stop"];
 
@@ -61,6 +67,10 @@ fn name_of(policy: Policy) -> &'static str {
 
 pub(super) fn pass_seconds() -> Option<&'static Histogram> {
     PASS_SECONDS.as_ref()
+}
+
+pub(super) fn lost_messages() -> BTreeMap<&'static str, u64> {
+    all(&LOST)
 }
 
 pub(super) fn database_errors() -> BTreeMap<&'static str, u64> {

@@ -9,7 +9,6 @@ use sea_orm::{
     TransactionOptions, TransactionTrait,
 };
 use sqlx::Connection;
-use tokio::sync::Mutex;
 
 use super::dialect::Dialect;
 use super::error::{Cause, StoreError};
@@ -96,56 +95,89 @@ impl Store {
         }
     }
 
+    /// The schema in which a server's tables are, where it can be asked.
+    pub fn schema_name(&self) -> Option<String> {
+        let rows = self.read(async |session| {
+            let rows = session.rows("SELECT CAST(current_schema() AS text)").await?;
+            rows.first().map_or(Ok(None), |row| row.try_get_by_index(0))
+        });
+        rows.ok().flatten()
+    }
+
     /// Host, port and database, or the path: what may be shown to people.
     pub fn place(&self) -> &str {
         &self.place
     }
 
-    /// Reads in one short transaction.
+    /// Reads, each statement the state of its own moment.
     pub(crate) fn read<T>(&self, work: impl AsyncFnOnce(&Session<'_>) -> Result<T, DbErr>) -> Result<T, StoreError> {
-        self.transact(SqliteTransactionMode::Deferred, work)
-    }
-
-    /// Reads and writes in one short transaction.
-    pub(crate) fn write<T>(&self, work: impl AsyncFnOnce(&Session<'_>) -> Result<T, DbErr>) -> Result<T, StoreError> {
-        self.transact(SqliteTransactionMode::Immediate, work)
-    }
-
-    fn transact<T>(
-        &self,
-        mode: SqliteTransactionMode,
-        work: impl AsyncFnOnce(&Session<'_>) -> Result<T, DbErr>,
-    ) -> Result<T, StoreError> {
-        self.wait(self.in_transaction(mode, async |session| Ok(work(session).await?)))
+        self.inspect(async |session| Ok(work(session).await?))
     }
 
     /// As [`Store::read`], where more than the database can be wrong.
     pub(super) fn inspect<T>(&self, work: impl AsyncFnOnce(&Session<'_>) -> Result<T, Cause>) -> Result<T, StoreError> {
-        self.wait(self.in_transaction(SqliteTransactionMode::Deferred, work))
+        self.wait(async {
+            match &self.backend {
+                Backend::Postgres(server) => self.on_server(server, postgres::READ, work).await,
+                Backend::Sqlite(_) => self.embedded(SqliteTransactionMode::Deferred, work).await,
+            }
+        })
     }
 
-    async fn in_transaction<T>(
+    /// Reads and writes in one short transaction.
+    pub(crate) fn write<T>(&self, work: impl AsyncFnOnce(&Session<'_>) -> Result<T, DbErr>) -> Result<T, StoreError> {
+        let work = async |session: &Session<'_>| Ok(work(session).await?);
+        self.wait(async {
+            match &self.backend {
+                Backend::Postgres(server) => {
+                    let mut connection = server.last_used.take(self.db.get_postgres_connection_pool()).await?;
+                    let mut transaction = connection.begin_with(postgres::BEGIN).await?;
+                    let done = work(&Session::on_server(&mut transaction, "")).await?;
+                    transaction.commit().await?;
+                    server.last_used.keep(connection);
+                    Ok(done)
+                }
+                Backend::Sqlite(_) => self.embedded(SqliteTransactionMode::Immediate, work).await,
+            }
+        })
+    }
+
+    /// Runs one statement that writes, in a transaction of its own; gives the number of rows that it changed.
+    pub(crate) fn change(&self, statement: &str) -> Result<u64, StoreError> {
+        let work = async |session: &Session<'_>| Ok(session.change(statement).await?);
+        self.wait(async {
+            match &self.backend {
+                Backend::Postgres(server) => self.on_server(server, postgres::CHANGE, work).await,
+                Backend::Sqlite(_) => self.embedded(SqliteTransactionMode::Immediate, work).await,
+            }
+        })
+    }
+
+    /// On a server, each statement in a transaction of its own that begins and ends with its message.
+    async fn on_server<T>(
+        &self,
+        server: &Server,
+        ahead: &'static str,
+        work: impl AsyncFnOnce(&Session<'_>) -> Result<T, Cause>,
+    ) -> Result<T, Cause> {
+        let mut connection = server.last_used.take(self.db.get_postgres_connection_pool()).await?;
+        let done = work(&Session::on_server(&mut connection, ahead)).await?;
+        server.last_used.keep(connection);
+        Ok(done)
+    }
+
+    async fn embedded<T>(
         &self,
         mode: SqliteTransactionMode,
         work: impl AsyncFnOnce(&Session<'_>) -> Result<T, Cause>,
     ) -> Result<T, Cause> {
-        match &self.backend {
-            Backend::Postgres(Server { last_used, .. }) => {
-                let mut connection = last_used.take(self.db.get_postgres_connection_pool()).await?;
-                let session = Session::Postgres(Mutex::new(connection.begin_with(postgres::BEGIN).await?));
-                let done = work(&session).await?;
-                session.commit().await?;
-                last_used.keep(connection);
-                Ok(done)
-            }
-            Backend::Sqlite(_) => {
-                let options = TransactionOptions { sqlite_transaction_mode: Some(mode), ..Default::default() };
-                let session = Session::Sqlite(self.db.begin_with_options(options).await?);
-                let done = work(&session).await?;
-                session.commit().await?;
-                Ok(done)
-            }
+        let options = TransactionOptions { sqlite_transaction_mode: Some(mode), ..Default::default() };
+        let session = Session::Sqlite(self.db.begin_with_options(options).await?);
+        let done = work(&session).await?;
+        if let Session::Sqlite(transaction) = session {
+            transaction.commit().await?;
         }
+        Ok(done)
     }
 
     /// The language of its statements.

@@ -100,6 +100,21 @@ impl StoreError {
         matches!(self, StoreError::Contention { .. })
     }
 
+    /// One of few names, for those who count errors or group them.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            StoreError::Url => "url",
+            StoreError::Unreachable { .. } => "unreachable",
+            StoreError::Contention { .. } => "contention",
+            StoreError::Data { .. } => "data",
+            StoreError::Schema(_) => "schema",
+            StoreError::Reaggregating { .. } => "reaggregating",
+            StoreError::Unknown { .. } => "unknown",
+            StoreError::Other { .. } => "other",
+            StoreError::ClaimLost => "claim_lost",
+        }
+    }
+
     pub(crate) fn other(place: &str, reason: impl std::fmt::Display) -> Self {
         StoreError::Other { place: place.to_owned(), reason: reason.to_string() }
     }

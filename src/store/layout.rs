@@ -64,6 +64,11 @@ pub(super) fn expect_pins(pins: &[i64], contract: &Contract) -> Result<(), Strin
     }
 }
 
+/// The table of the readings that `contract` declares.
+pub(crate) fn readings_table(contract: &Contract) -> &'static str {
+    if contract.long.is_some() { "iot_raw_values" } else { "iot_raw_data" }
+}
+
 /// The statements that take out the rows of a file, whichever layout they have.
 pub(super) fn delete_rows(file_id: i64) -> [String; 2] {
     ["iot_raw_data", "iot_raw_values"].map(|table| format!("DELETE FROM {table} WHERE file_id = {file_id}"))

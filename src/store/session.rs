@@ -1,27 +1,35 @@
 //! One short transaction of the manifest, on either database, for entities and for plain statements.
 
+use futures_util::TryStreamExt;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement};
-use sqlx::postgres::{PgQueryResult, PgRow, Postgres};
-use sqlx::{AssertSqlSafe, Transaction};
+use sqlx::AssertSqlSafe;
+use sqlx::postgres::{PgConnection, PgQueryResult, PgRow};
 use tokio::sync::Mutex;
 
-/// An open transaction.
+/// A transaction, as its statements see it.
 pub enum Session<'c> {
-    /// Statements travel unnamed: a pooler may have given this transaction a session of the server on which another
-    /// client has named its own.
-    Postgres(Mutex<Transaction<'c, Postgres>>),
+    /// A server's.
+    Postgres(Mutex<Server<'c>>),
     /// sea-orm's own.
     Sqlite(DatabaseTransaction),
 }
 
-impl Session<'_> {
-    pub(super) async fn commit(self) -> Result<(), DbErr> {
-        match self {
-            Session::Postgres(transaction) => transaction.into_inner().commit().await.map_err(exec_error),
-            Session::Sqlite(transaction) => transaction.commit().await,
-        }
-    }
+/// A connection whose statements travel as text, each in one message that has one answer. None is prepared: a pooler may
+/// have given this transaction a session of the server on which another client has named its own, and gives each message
+/// outside of one to another session.
+pub struct Server<'c> {
+    connection: &'c mut PgConnection,
+    /// What goes ahead of each statement, in its message and so in its transaction.
+    ahead: &'static str,
+}
 
+impl<'c> Session<'c> {
+    pub(super) fn on_server(connection: &'c mut PgConnection, ahead: &'static str) -> Session<'c> {
+        Session::Postgres(Mutex::new(Server { connection, ahead }))
+    }
+}
+
+impl Session<'_> {
     /// Every row of `sql`, whose values stand in it.
     ///
     /// # Errors
@@ -39,20 +47,20 @@ impl Session<'_> {
     }
 }
 
-fn exec_error(error: sqlx::Error) -> DbErr {
-    DbErr::Exec(RuntimeErr::SqlxError(error.into()))
-}
+impl Server<'_> {
+    async fn fetch(&mut self, statement: &Statement) -> Result<Vec<PgRow>, DbErr> {
+        let sql = AssertSqlSafe(format!("{}{statement}", self.ahead));
+        let rows = sqlx::raw_sql(sql).fetch_all(&mut *self.connection).await;
+        rows.map_err(|error| DbErr::Query(RuntimeErr::SqlxError(error.into())))
+    }
 
-async fn fetch(transaction: &Mutex<Transaction<'_, Postgres>>, statement: &Statement) -> Result<Vec<PgRow>, DbErr> {
-    let sql = AssertSqlSafe(statement.to_string());
-    let mut transaction = transaction.lock().await;
-    let rows = sqlx::query(sql).persistent(false).fetch_all(&mut **transaction).await;
-    rows.map_err(|error| DbErr::Query(RuntimeErr::SqlxError(error.into())))
-}
-
-async fn run(transaction: &Mutex<Transaction<'_, Postgres>>, sql: String) -> Result<PgQueryResult, DbErr> {
-    let mut transaction = transaction.lock().await;
-    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut **transaction).await.map_err(exec_error)
+    /// Gives what the last statement of `sql` changed: those ahead of it may count rows, too.
+    async fn run(&mut self, sql: &str) -> Result<PgQueryResult, DbErr> {
+        let sql = AssertSqlSafe(format!("{}{sql}", self.ahead));
+        let each = sqlx::raw_sql(sql).execute_many(&mut *self.connection);
+        let last = each.try_fold(PgQueryResult::default(), async |_, done| Ok(done)).await;
+        last.map_err(|error| DbErr::Exec(RuntimeErr::SqlxError(error.into())))
+    }
 }
 
 #[async_trait::async_trait]
@@ -66,29 +74,29 @@ impl ConnectionTrait for Session<'_> {
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
         match self {
-            Session::Postgres(transaction) => Ok(run(transaction, statement.to_string()).await?.into()),
+            Session::Postgres(server) => Ok(server.lock().await.run(&statement.to_string()).await?.into()),
             Session::Sqlite(transaction) => transaction.execute_raw(statement).await,
         }
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
         match self {
-            Session::Postgres(transaction) => Ok(run(transaction, sql.to_owned()).await?.into()),
+            Session::Postgres(server) => Ok(server.lock().await.run(sql).await?.into()),
             Session::Sqlite(transaction) => transaction.execute_unprepared(sql).await,
         }
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
         match self {
-            Session::Postgres(transaction) => Ok(fetch(transaction, &statement).await?.pop().map(Into::into)),
+            Session::Postgres(server) => Ok(server.lock().await.fetch(&statement).await?.pop().map(Into::into)),
             Session::Sqlite(transaction) => transaction.query_one_raw(statement).await,
         }
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         match self {
-            Session::Postgres(transaction) => {
-                Ok(fetch(transaction, &statement).await?.into_iter().map(Into::into).collect())
+            Session::Postgres(server) => {
+                Ok(server.lock().await.fetch(&statement).await?.into_iter().map(Into::into).collect())
             }
             Session::Sqlite(transaction) => transaction.query_all_raw(statement).await,
         }

@@ -4,12 +4,15 @@ use std::time::{Duration, Instant};
 
 use crate::isolation::{nothing_is_missing, others_go_on};
 use crate::on_both_databases;
-use crate::support::{Db, HEADER, Outcome, World, row, telemetry};
+use crate::support::{Db, HEADER, Outcome, Proxy, World, eventually, row, telemetry};
 
 on_both_databases!(
     a_dead_worker_of_this_machine_is_seen_at_once,
-    a_dead_worker_of_another_container_is_waited_for_and_named,
+    a_dead_worker_of_another_container_is_seen_at_once,
+    a_living_worker_of_another_container_keeps_its_files,
     a_dead_worker_of_another_host_is_waited_for_and_named,
+    a_dead_worker_without_a_lock_is_waited_for_and_named,
+    a_dead_worker_of_another_folder_is_waited_for_and_named,
     times_of_a_clock_that_went_wrong_count_as_over,
     a_lease_lapses_in_the_middle_of_every_step,
 );
@@ -29,24 +32,90 @@ fn a_dead_worker_of_this_machine_is_seen_at_once(db: Db) {
     world.ok(&["verify"]);
 }
 
-/// As after `docker run` of the same image again.
-fn a_dead_worker_of_another_container_is_waited_for_and_named(db: Db) {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
-    waited_for_and_named(db, &["--pid", "--fork", "--mount-proc"], "\"$0\" \"$@\"; exit $?", host.trim());
+/// Containers: of the same image again, under another name, with process ids of their own.
+const CONTAINERS: [(&[&str], &str); 3] = [
+    (&["--pid", "--fork", "--mount-proc"], "\"$0\" \"$@\"; exit $?"),
+    (&["--uts"], "hostname elsewhere; \"$0\" \"$@\"; exit $?"),
+    (&["--pid", "--fork", "--mount-proc", "--uts", "--ipc", "--net"], "hostname elsewhere; \"$0\" \"$@\"; exit $?"),
+];
+
+/// Nobody can see its process; that its lock in the folder is let go, everybody can.
+fn a_dead_worker_of_another_container_is_seen_at_once(db: Db) {
+    for (namespaces, script) in CONTAINERS {
+        // A server is reached over the network.
+        if db == Db::Postgres && namespaces.contains(&"--net") {
+            continue;
+        }
+        let world = World::new(db);
+        for moment in ["claimed", "taken", "opened", "batch-written", "marked"] {
+            world.file(format!("{moment}.csv"), telemetry(moment, START, 5));
+            killed_apart(&world, namespaces, script, moment);
+            let run = world.ok(&["run", "--output", "json"]);
+            assert_eq!(run.count("loaded"), 5, "{namespaces:?} {moment}: {}", run.stderr);
+        }
+        assert_eq!(world.files("data"), [""; 0]);
+        assert_eq!(world.number("SELECT count(*) FROM worker"), 0);
+        world.ok(&["verify"]);
+    }
 }
 
-fn a_dead_worker_of_another_host_is_waited_for_and_named(db: Db) {
-    waited_for_and_named(db, &["--uts"], "hostname elsewhere; \"$0\" \"$@\"; exit $?", "elsewhere");
+/// `run` in namespaces of its own, until it ends without a word.
+fn killed_apart(world: &World, namespaces: &[&str], script: &str, moment: &str) {
+    let mut run = world.apart(namespaces, script, &["run"]);
+    let outcome = run.env("FAILPOINTS", format!("{moment}=return")).output().unwrap();
+    assert_eq!(outcome.status.code(), Some(137), "{}", String::from_utf8_lossy(&outcome.stderr));
 }
 
-/// A worker dies where nobody here can see it.
-fn waited_for_and_named(db: Db, namespaces: &[&str], script: &str, host: &str) {
+/// Stopped or slow, it lives: its files are its own, whoever looks from wherever, until it is gone.
+fn a_living_worker_of_another_container_keeps_its_files(db: Db) {
     let world = World::new(db);
     world.file("a.csv", telemetry("pump-1", START, 5));
     world.ok(&["scan"]);
-    let mut load = world.apart(namespaces, script, &["load"]);
-    let outcome = load.env("FAILPOINTS", "opened=return").output().unwrap();
-    assert_eq!(outcome.status.code(), Some(137), "{}", String::from_utf8_lossy(&outcome.stderr));
+    let namespaces = ["--pid", "--fork", "--kill-child", "--mount-proc", "--uts"];
+    let mut load = world.apart(&namespaces, CONTAINERS[1].1, &["load"]);
+    let mut living = load.env("FAILPOINTS", "claimed=1*return(stop)").spawn().unwrap();
+    let in_hand = "SELECT count(*) FROM manifest WHERE worker_id IS NOT NULL";
+    eventually(Duration::from_secs(60), "the other to have the file in hand", || world.number(in_hand) == 1);
+    for _ in 0..2 {
+        let run = world.ok(&["run", "--output", "json"]);
+        assert_eq!((run.count("loaded"), run.count("pending")), (0, 1));
+        run.expect_stderr(&["1 file is in the hands of process", "on host elsewhere until"]);
+    }
+    let third =
+        world.apart(&["--pid", "--fork", "--mount-proc"], CONTAINERS[0].1, &["run", "--output", "json"]).output();
+    assert_eq!(Outcome::from_output("run", &third.unwrap()).expect_code(0).count("loaded"), 0, "seen from a third");
+    living.kill().unwrap();
+    living.wait().unwrap();
+    eventually(Duration::from_secs(10), "a run at once", || {
+        world.ok(&["run", "--output", "json"]).count("loaded") == 5
+    });
+    world.ok(&["verify"]);
+}
+
+/// Its lock is judged on the same start of the same machine alone.
+fn a_dead_worker_of_another_host_is_waited_for_and_named(db: Db) {
+    waited_for_and_named(db, "UPDATE worker SET boot = 'another'");
+}
+
+/// As on a file system that gives no locks, and of a program that takes none.
+fn a_dead_worker_without_a_lock_is_waited_for_and_named(db: Db) {
+    waited_for_and_named(db, "UPDATE worker SET life_lock = NULL");
+}
+
+/// As where both mount another folder under the same name.
+fn a_dead_worker_of_another_folder_is_waited_for_and_named(db: Db) {
+    waited_for_and_named(db, "UPDATE worker SET life_lock = '1:' || life_lock");
+}
+
+/// A worker dies where nobody here can see it.
+fn waited_for_and_named(db: Db, out_of_sight: &str) {
+    let world = World::new(db);
+    world.file("a.csv", telemetry("pump-1", START, 5));
+    world.ok(&["scan"]);
+    let (namespaces, script) = CONTAINERS[1];
+    killed_apart(&world, namespaces, script, "opened");
+    world.execute(out_of_sight);
+    let host = "elsewhere";
 
     let run = world.ok(&["run", "--output", "json"]);
     assert_eq!((run.count("loaded"), run.count("pending")), (0, 1));
@@ -71,12 +140,9 @@ fn times_of_a_clock_that_went_wrong_count_as_over(db: Db) {
     let world = World::new(db);
     world.file("a.csv", telemetry("pump-1", START, 5));
     world.ok(&["scan"]);
-    world
-        .apart(&["--uts"], "hostname elsewhere; \"$0\" \"$@\"; exit $?", &["load"])
-        .env("FAILPOINTS", "opened=return")
-        .output()
-        .unwrap();
-    world.execute("UPDATE worker SET lease_until = '2124-01-01T00:00:00+00:00'");
+    let (namespaces, script) = CONTAINERS[1];
+    killed_apart(&world, namespaces, script, "opened");
+    world.execute("UPDATE worker SET boot = 'another', lease_until = '2124-01-01T00:00:00+00:00'");
     world.execute("UPDATE manifest SET not_before = '2124-01-01T00:00:00+00:00'");
     assert_eq!(world.ok(&["run", "--output", "json"]).count("loaded"), 5);
     world.ok(&["verify"]);
@@ -156,6 +222,26 @@ fn a_worker_that_hangs_between_two_statements_is_waited_for_a_minute() {
     // Its session is gone; what it had in hand was let go, or another took it over.
     hanging.go_on();
     nothing_is_missing(&world, 20);
+}
+
+/// Where its network is gone before its last word, the server still waits for rows of it, and its keys keep others waiting.
+#[test]
+fn a_worker_that_died_in_the_middle_of_a_copy_leaves_no_session_behind() {
+    let world = World::new(Db::Postgres);
+    let proxy = Proxy::to(world.url());
+    world.file("a.csv", telemetry("pump-1", START, 40_000));
+    world.ok(&["scan"]);
+    proxy.freeze_in_copy();
+    let mut load = world.command(&["load"]);
+    let mut copying = load.env("DATABASE_URL", proxy.url()).spawn().unwrap();
+    eventually(Duration::from_secs(60), "the COPY to stand still", || proxy.is_frozen());
+    copying.kill().unwrap();
+    copying.wait().unwrap();
+    let began = Instant::now();
+    assert_eq!(world.ok(&["run", "--output", "json"]).count("loaded"), 40_000);
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+    proxy.thaw();
+    world.ok(&["verify"]);
 }
 
 /// Where a user sees no processes of others, those are not dead.

@@ -14,9 +14,7 @@ import traceback
 import machine
 
 # In this order: the container's build gives the binary that the others run.
-PARTS = ["container", "package", "kubernetes", "airflow", "monitoring", "testcontainers"]
-# Asked for by name: what it needs is built for minutes the first time.
-ON_DEMAND = ["cluster"]
+PARTS = ["container", "package", "kubernetes", "cluster", "airflow", "monitoring", "testcontainers"]
 
 
 # What the tests themselves are written with, beyond Python.
@@ -26,17 +24,15 @@ LIBRARIES = ["pyyaml==6.0.4", "kubernetes-validate==1.37.0"]
 def main():
     machine.stop_on_signals()
     chosen = [name for name in os.environ.get("PRODUCTION_ONLY", "").replace(",", " ").split()] or PARTS
-    if unknown := set(chosen) - {*PARTS, *ON_DEMAND}:
-        print(f"test-production: no part is called {', '.join(sorted(unknown))}; there are {', '.join(PARTS + ON_DEMAND)}")
+    if unknown := set(chosen) - {*PARTS}:
+        print(f"test-production: no part is called {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
         return 2
     use_libraries()
     started = time.monotonic()
     with machine.ENDING:
         machine.alone()
-        verdicts = [(name, *outcome(name)) for name in PARTS + ON_DEMAND if name in chosen]
+        verdicts = [(name, *outcome(name)) for name in PARTS if name in chosen]
     summarise(verdicts, time.monotonic() - started)
-    for name in set(ON_DEMAND) - set(chosen):
-        print(f"  not run {name}: it is for `PRODUCTION_ONLY={name}`, and takes minutes the first time")
     return 1 if any(verdict == "FAILED" for _, verdict, _, _ in verdicts) else 0
 
 

@@ -9,6 +9,7 @@ mod mounted;
 mod namespaces;
 mod proxy;
 mod query;
+mod receiver;
 pub mod server;
 #[cfg(feature = "failpoints")]
 mod stopped;
@@ -27,6 +28,7 @@ pub use http::{free_address, get};
 pub use installed::installed;
 pub use mounted::MountedDisk;
 pub use proxy::Proxy;
+pub use receiver::{Answer, Receiver};
 #[cfg(feature = "failpoints")]
 pub use stopped::Stopped;
 

@@ -30,7 +30,7 @@ pub(super) fn value(
                 return null(sensor);
             }
             // Not every database keeps the sign of a zero.
-            in_range(sensor, v).map(|()| Cell::Float(v + 0.0))
+            if is_in_range(sensor, v) { Ok(Cell::Float(v + 0.0)) } else { Err(out_of_range(sensor, v)) }
         }
         SensorType::Integer => {
             let v = match parse_integer(field, contract.csv.numbers.decimal) {
@@ -41,7 +41,7 @@ pub(super) fn value(
             if nulls.contains_number(v as f64) {
                 return null(sensor);
             }
-            in_range(sensor, v as f64).map(|()| Cell::Integer(v))
+            if is_in_range(sensor, v as f64) { Ok(Cell::Integer(v)) } else { Err(out_of_range(sensor, v as f64)) }
         }
         SensorType::Boolean => boolean(contract, sensor, field).map(Cell::Boolean),
         SensorType::Text => match (no_text(raw), std::str::from_utf8(raw)) {
@@ -129,13 +129,18 @@ fn are_groups(field: &[u8]) -> bool {
 }
 
 #[inline]
-fn in_range(sensor: &Sensor, value: f64) -> Result<(), (Rule, String)> {
-    let unit = || sensor.unit.as_deref().map(|u| format!(" {u}")).unwrap_or_default();
-    match (sensor.min, sensor.max) {
-        (Some(min), _) if value < min => Err((Rule::OutOfRange, format!("below the minimum of {min}{}", unit()))),
-        (_, Some(max)) if value > max => Err((Rule::OutOfRange, format!("above the maximum of {max}{}", unit()))),
-        _ => Ok(()),
-    }
+fn is_in_range(sensor: &Sensor, value: f64) -> bool {
+    sensor.min.is_none_or(|min| value >= min) && sensor.max.is_none_or(|max| value <= max)
+}
+
+#[cold]
+fn out_of_range(sensor: &Sensor, value: f64) -> (Rule, String) {
+    let unit = sensor.unit.as_deref().map(|u| format!(" {u}")).unwrap_or_default();
+    let message = match (sensor.min, sensor.max) {
+        (Some(min), _) if value < min => format!("below the minimum of {min}{unit}"),
+        (_, max) => format!("above the maximum of {}{unit}", max.unwrap_or(f64::INFINITY)),
+    };
+    (Rule::OutOfRange, message)
 }
 
 #[inline]

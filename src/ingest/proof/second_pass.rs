@@ -62,7 +62,6 @@ fn second_pass(
     receipt: &mut Receipt,
 ) -> Result<Findings, Error> {
     let is_of_this_judge = entry.judge == Some(JUDGE);
-    let stored_aggregates = snapshot.aggregates_of(entry.id)?;
     let mut quarantine = QuarantineAudit::new(context.quarantine_names(entry))?;
     let mut aggregates = context.aggregates(contract);
     let mut audit = AuditSink::new(snapshot, contract, entry.id);
@@ -86,7 +85,7 @@ fn second_pass(
         compare_rejections(snapshot, entry.id, &offences, &mut findings)?;
     }
     compare_counts(&tally, receipt, &mut findings);
-    compare_aggregates(aggregates, &devices, &stored_aggregates, is_of_this_judge, &mut findings)?;
+    compare_aggregates(&aggregates, &devices, snapshot, entry.id, is_of_this_judge, &mut findings)?;
     let (reasons, rejected) = quarantine.into_findings()?;
     reasons.into_lines().into_iter().for_each(|line| findings.add(line));
     compare_rejected_rows(context, entry, rejected, receipt, &mut findings)?;

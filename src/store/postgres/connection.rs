@@ -24,11 +24,18 @@ const TRUSTED: Duration = Duration::from_secs(1);
 pub(in crate::store) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED;
     SET LOCAL idle_in_transaction_session_timeout = '60s'; SET LOCAL tcp_keepalives_idle = 30;
     SET LOCAL tcp_keepalives_interval = 10; SET LOCAL tcp_keepalives_count = 3;
-    SET LOCAL array_nulls = on;
+    SET LOCAL array_nulls = on; SET LOCAL extra_float_digits = 1;
     SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'";
 /// The same for one that only reads, and sees one moment for as long as it takes to look at everything.
 pub(in crate::store) const BEGIN_SNAPSHOT: &str =
     "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL idle_in_transaction_session_timeout = 0";
+/// What goes ahead of a statement that reads and is its own transaction: statements in one message are one, and it has
+/// ended when the answer is there. Text holds every digit of a number.
+pub(in crate::store) const READ: &str =
+    "SET TRANSACTION ISOLATION LEVEL READ COMMITTED READ ONLY; SET LOCAL extra_float_digits = 1;";
+/// The same ahead of one that writes.
+pub(in crate::store) const CHANGE: &str = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SET LOCAL array_nulls = on;
+    SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off';";
 
 /// What the server's list of sessions calls this program.
 const APPLICATION: &str = "iotpipe";

@@ -1,4 +1,4 @@
-"""Metrics, alert rules, dashboard and compose.yaml: read by the programs they are for, over a pipeline that runs."""
+"""Metrics, alert rules, dashboard, lineage and compose.yaml: read by the programs they are for, over a pipeline that runs."""
 import json
 import pathlib
 import re
@@ -10,11 +10,14 @@ import jsonschema
 import yaml
 
 import program
-from machine import ROOT, Failed, Unavailable, apt, check, end, expect, folder, free_port, port_is_open, run, server, wait_for
+from machine import (ROOT, Failed, Unavailable, apt, check, end, expect, folder, free_port, port_is_open, run, server, venv,
+                     wait_for)
 from postgres import Cluster
 
 COMPOSE = "github.com/compose-spec/compose-go/v2@v2.16.2"
 ALERTS = ROOT / "prometheus/alerts.yaml"
+# The classes that OpenLineage generates from its JSON schema, which itself is in no registry.
+OPENLINEAGE = "openlineage-python==1.54.0"
 
 
 def test():
@@ -32,6 +35,8 @@ def test():
         dashboard_has_data(pipeline)
     with check("promtool check metrics; counters are what the manifest says"):
         metrics_are_true(pipeline)
+    with check("lineage: every event is one by OpenLineage's own classes"):
+        lineage_is_read(pipeline)
 
 
 def rules():
@@ -89,7 +94,8 @@ class Pipeline:
         self.database = self.postgres.new_database()
 
     def starts(self):
-        env = {"DATABASE_URL": self.database, "IOTPIPE_HTTP": f"127.0.0.1:{self.http}", "PATH": "/usr/bin:/bin"}
+        self.lineage = self.work / "lineage.jsonl"
+        env = {"OPENLINEAGE_URL": f"file://{self.lineage}", "DATABASE_URL": self.database, "IOTPIPE_HTTP": f"127.0.0.1:{self.http}", "PATH": "/usr/bin:/bin"}
         own = {"cwd": self.work, "env": env}
         loop = [word.replace("5s", "500ms") for word in self.loop]
         server(program.binary(), *loop, log=self.work / "loop.log", **own)
@@ -136,6 +142,14 @@ def metrics_are_true(pipeline):
     for outcome in ("loaded", "rejected", "duplicate"):
         wait_for(f"iotpipe_rows_total of {outcome} is that of the manifest", lambda: pipeline.scraped(outcome) == pipeline.rows(outcome))
     expect(pipeline.rows("loaded") > 0 and pipeline.rows("rejected") > 0, True, "there are rows of both outcomes")
+
+
+def lineage_is_read(pipeline):
+    """Of a pipeline that runs: rows that were loaded, and rows that were set aside."""
+    reader = pathlib.Path(__file__).parents[1] / "openlineage_events.py"
+    done = run(venv("openlineage", OPENLINEAGE) / "python", reader, pipeline.lineage)
+    seen = json.loads(done.stdout)
+    expect([seen.get(kind, 0) > 0 for kind in ("START", "COMPLETE", "assertions", "quarantine")], [True] * 4, f"seen of each: {seen}")
 
 
 def dashboard_has_data(pipeline):

@@ -47,8 +47,19 @@ pub(super) fn digits(field: &[u8], decimal: Decimal, shift: i32) -> Option<i64> 
     few_digits(field, decimal, shift).or_else(|| many_digits(field, decimal, shift))
 }
 
-/// Digits of which every number fits into 64 bits.
-const FEW_DIGITS: u32 = 18;
+/// Digits of which every number fits into 64 bits, without a sign.
+const FEW_DIGITS: usize = 19;
+
+/// The powers of ten that fit.
+const POWERS_OF_TEN: [u64; FEW_DIGITS + 1] = {
+    let mut powers = [1; FEW_DIGITS + 1];
+    let mut n = 1;
+    while n < powers.len() {
+        powers[n] = 10 * powers[n - 1];
+        n += 1;
+    }
+    powers
+};
 
 /// [`many_digits`] for what devices write: no sign, few digits, a one-digit exponent if any. `None` for all else.
 fn few_digits(field: &[u8], decimal: Decimal, shift: i32) -> Option<i64> {
@@ -56,22 +67,40 @@ fn few_digits(field: &[u8], decimal: Decimal, shift: i32) -> Option<i64> {
         [mantissa @ .., b'e' | b'E', digit @ b'0'..=b'9'] => (mantissa, i32::from(digit - b'0')),
         _ => (field, 0),
     };
-    let (mut value, mut seen, mut point) = (0u64, 0, None);
-    for &byte in mantissa {
-        match byte {
-            b'0'..=b'9' if seen < FEW_DIGITS => (value, seen) = (value * 10 + u64::from(byte - b'0'), seen + 1),
-            b if b == decimal.byte() && point.is_none() => point = Some(seen),
-            _ => return None,
-        }
+    if mantissa.len() > FEW_DIGITS {
+        return None;
     }
-    let power = exponent + shift - point.map_or(0, |at| (seen - at) as i32);
-    let factor = 10u64.checked_pow(power.unsigned_abs())?;
+    let (whole, behind) = with_leading_digits(0, mantissa);
+    let (value, fraction) = match behind {
+        [] => (whole, behind),
+        [point, fraction @ ..] if *point == decimal.byte() => match with_leading_digits(whole, fraction) {
+            (value, []) => (value, fraction),
+            _ => return None,
+        },
+        _ => return None,
+    };
+    let power = exponent + shift - fraction.len() as i32;
+    let factor = *POWERS_OF_TEN.get(power.unsigned_abs() as usize)?;
     let micros = match power {
-        _ if seen == 0 => return None,
+        // Nothing, or a point alone.
+        _ if behind.len() == mantissa.len() && fraction.is_empty() => return None,
         0.. => value.checked_mul(factor)?,
         _ => value / factor + u64::from(value % factor >= factor / 2),
     };
     i64::try_from(micros).ok()
+}
+
+/// `value` with the digits behind it with which `text` begins, and what follows them. All fit.
+#[inline]
+fn with_leading_digits(mut value: u64, mut text: &[u8]) -> (u64, &[u8]) {
+    while let [byte, rest @ ..] = text {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            break;
+        }
+        (value, text) = (value * 10 + u64::from(digit), rest);
+    }
+    (value, text)
 }
 
 fn many_digits(field: &[u8], decimal: Decimal, shift: i32) -> Option<i64> {
