@@ -221,6 +221,9 @@ impl Command {
 pub enum Command {
     /// Write a commented iotpipe.toml
     Init {
+        /// Learn the contract from a sample: a file as the devices write it
+        #[arg(long, value_name = "FILE")]
+        from: Option<PathBuf>,
         /// Overwrite an existing file
         #[arg(long)]
         force: bool,

@@ -37,6 +37,7 @@ const ARROWS: &[(&str, &str)] = &[
     ("store", ""),
     ("failpoint", ""),
     ("progress", ""),
+    ("core/learn", "core/contract core/parse core/validate core/offences core/printable core/reading"),
     ("core/validate", "core/contract core/parse core/offences core/printable core/reading core/devices"),
     ("core/aggregate", "core/contract core/reading"),
     ("core/offences", "core/reading"),

@@ -26,6 +26,7 @@
 pub mod aggregate;
 pub mod contract;
 pub mod devices;
+pub mod learn;
 pub mod offences;
 pub mod parse;
 pub mod printable;

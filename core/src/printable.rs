@@ -32,6 +32,22 @@ pub fn excerpt(bytes: &[u8]) -> String {
     }
 }
 
+/// `text` as a string of TOML, in which nothing is hidden.
+pub fn toml_string(text: &str) -> String {
+    let mut string = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => string.extend(['\\', c]),
+            '\t' => string.push_str("\\t"),
+            c if printable(c.encode_utf8(&mut [0; 4])).len() > c.len_utf8() => {
+                string.push_str(&format!("\\u{:04X}", u32::from(c)));
+            }
+            c => string.push(c),
+        }
+    }
+    string + "\""
+}
+
 /// Control characters, and those that take no place or look like a space.
 fn is_hidden(c: char) -> bool {
     c.is_control()
@@ -46,6 +62,14 @@ mod tests {
     #[test]
     fn what_is_hidden_is_shown() {
         assert_eq!(printable("t\u{feff}\u{a0}\0\n°C"), "t\\u{feff}\\u{a0}\\0\\n°C");
+    }
+
+    #[test]
+    fn strings_of_toml_are_read_back() {
+        for text in ["Temp (°C)", "a\"b\\c", "t\u{feff}\u{a0}\n", ""] {
+            let read: toml::Table = toml::from_str(&format!("t = {}", toml_string(text))).unwrap();
+            assert_eq!(read["t"].as_str(), Some(text));
+        }
     }
 
     #[test]

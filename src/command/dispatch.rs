@@ -60,14 +60,16 @@ fn exit_of(error: &anyhow::Error) -> Exit {
         || error.downcast_ref::<Folders>().is_some()
         || error.downcast_ref::<Refused>().is_some()
         || error.downcast_ref::<loaded::NotLoaded>().is_some()
-        || error.downcast_ref::<init::Exists>().is_some();
+        || error.downcast_ref::<init::Exists>().is_some()
+        || error.downcast_ref::<init::NoSample>().is_some();
     if never { Exit::Never } else { Exit::TryAgain }
 }
 
 fn run_command(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
     let Cli { global, command } = cli;
-    if let Command::Init { force } = command {
-        return init::run(global.config.as_deref().unwrap_or(Path::new(DEFAULT_CONFIG)), force, printer);
+    if let Command::Init { from, force } = command {
+        let path = global.config.as_deref().unwrap_or(Path::new(DEFAULT_CONFIG));
+        return init::run(path, from.as_deref(), force, printer);
     }
     let config = resolve(&global)?;
     let config = match &command {

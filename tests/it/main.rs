@@ -30,6 +30,7 @@ mod help;
 mod hostile;
 mod isolation;
 mod json_lines;
+mod learned;
 mod lifecycle;
 mod line_protocol;
 mod lineage;

@@ -3,7 +3,7 @@
 use unicode_normalization::UnicodeNormalization;
 
 use crate::contract::{ColumnName, Contract, Delimiter, DeviceRule};
-use crate::printable::{excerpt, printable};
+use crate::printable::{excerpt, printable, toml_string};
 
 /// Whether all of a header's names are numbers or times: it is no header.
 pub(super) fn is_a_row(names: &[String]) -> bool {
@@ -97,22 +97,6 @@ fn skeleton(name: &str) -> String {
         c => c,
     });
     alike.nfkc().collect::<String>().trim().to_owned()
-}
-
-/// `text` as a string of TOML, in which nothing is hidden.
-fn toml_string(text: &str) -> String {
-    let mut string = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => string.extend(['\\', c]),
-            '\t' => string.push_str("\\t"),
-            c if printable(c.encode_utf8(&mut [0; 4])).len() > c.len_utf8() => {
-                string.push_str(&format!("\\u{:04X}", u32::from(c)));
-            }
-            c => string.push(c),
-        }
-    }
-    string + "\""
 }
 
 fn encoding(contract: &Contract, header: &[Vec<u8>]) -> Option<String> {
