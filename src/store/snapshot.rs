@@ -73,6 +73,18 @@ pub trait Snapshot {
     /// The identity of a device.
     fn device_id(&self, name: &str) -> Option<i64>;
 
+    /// Rule, column and count of a file's rejections, as they stand in `file_rejections`.
+    ///
+    /// # Errors
+    /// As for `find`.
+    fn rejections_of(&mut self, file_id: i64) -> Result<Vec<(String, String, i64)>, StoreError>;
+
+    /// The rows of a file that stand in `rejected_rows`.
+    ///
+    /// # Errors
+    /// As for `find`.
+    fn sample_of(&mut self, file_id: i64) -> Result<Vec<SampledRow>, StoreError>;
+
     /// Totals that are not the sum of the loaded files' aggregates, in words; some of them where there are many.
     ///
     /// # Errors
@@ -98,6 +110,19 @@ impl DeviceIds {
     pub(super) fn get(&self, name: &str) -> Option<i64> {
         self.ids.get(self.names.find(name.as_bytes())? as usize).copied()
     }
+}
+
+/// A row of `rejected_rows`, without its message.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SampledRow {
+    /// Line in the file.
+    pub line: i64,
+    /// The rule that it breaks.
+    pub rule: String,
+    /// In which column; empty where the whole row is meant.
+    pub column: String,
+    /// What stands there.
+    pub value: String,
 }
 
 /// Rows of one file.
@@ -193,6 +218,13 @@ pub(super) const ENTRIES: &str = "SELECT id, state, claim_no FROM manifest";
 /// One parameter, the file.
 pub(super) const SET_ASIDE_OF: &str = "SELECT s.because_of, s.rows, m.state = 'loaded'
     FROM set_aside s LEFT JOIN manifest m ON m.id = s.because_of WHERE s.file_id = $1";
+
+/// One parameter, the file.
+pub(super) const REJECTIONS_OF: &str = "SELECT rule, column_name, count FROM file_rejections WHERE file_id = $1";
+
+/// One parameter, the file.
+pub(super) const SAMPLE_OF: &str =
+    "SELECT line_number, rule, column_name, value FROM rejection_sample WHERE file_id = $1";
 
 /// Aggregates of files that are not to have any, and notes about rows of files that are not loaded. An open file may have
 /// some of an earlier step.

@@ -7,6 +7,7 @@ use iotpipe_core::reading::Tally;
 use iotpipe_core::validate::JUDGE;
 
 use super::receipt::{Compared, Receipt};
+use super::rejections::compare_rejections;
 use crate::error::Error;
 use crate::ingest::Context;
 use crate::ingest::pass::{PassInput, Passed, run_pass};
@@ -75,10 +76,14 @@ fn second_pass(
         memory: &context.batch_memory,
         stop: context.stop,
     };
-    let Passed { tally, devices, .. } = run_pass(input, contract, &mut [&mut audit, &mut aggregates, &mut quarantine])?;
+    let Passed { tally, devices, offences, .. } =
+        run_pass(input, contract, &mut [&mut audit, &mut aggregates, &mut quarantine])?;
     bar.finish_and_clear();
     receipt.checksum = Some(format!("{:032x}", audit.checksum()));
     let mut findings = audit.into_findings(stored_rows, tally.loaded, is_of_this_judge)?;
+    if is_of_this_judge {
+        compare_rejections(snapshot, entry.id, &offences, &mut findings)?;
+    }
     compare_counts(&tally, receipt, &mut findings);
     compare_aggregates(&aggregates, &devices, snapshot, entry.id, is_of_this_judge, &mut findings)?;
     let (reasons, rejected) = quarantine.into_findings()?;

@@ -11,7 +11,7 @@ use super::raw_table::{RawTable, ids_of_sensors};
 use crate::store::connection::Store;
 use crate::store::duplicate::Earlier;
 use crate::store::error::StoreError;
-use crate::store::snapshot::{self, DeviceIds, FileRows, Share, Snapshot, StoredAggregate};
+use crate::store::snapshot::{self, DeviceIds, FileRows, SampledRow, Share, Snapshot, StoredAggregate};
 use iotpipe_core::aggregate::Stats;
 use iotpipe_core::contract::Contract;
 use iotpipe_core::devices::DeviceNames;
@@ -113,6 +113,17 @@ impl Snapshot for PostgresSnapshot<'_> {
             stats: Stats::stored(count, min, max, mean, m2),
         };
         Ok(rows.into_iter().map(row).collect())
+    }
+
+    fn rejections_of(&mut self, file_id: i64) -> Result<Vec<(String, String, i64)>, StoreError> {
+        let query = sqlx::query_as(snapshot::REJECTIONS_OF).persistent(false).bind(file_id);
+        self.store.wait(query.fetch_all(&mut *self.transaction))
+    }
+
+    fn sample_of(&mut self, file_id: i64) -> Result<Vec<SampledRow>, StoreError> {
+        let query = sqlx::query_as(snapshot::SAMPLE_OF).persistent(false).bind(file_id);
+        let rows: Vec<(i64, String, String, String)> = self.store.wait(query.fetch_all(&mut *self.transaction))?;
+        Ok(rows.into_iter().map(|(line, rule, column, value)| SampledRow { line, rule, column, value }).collect())
     }
 
     fn drifted_totals(&mut self) -> Result<Vec<String>, StoreError> {

@@ -9,7 +9,7 @@ use super::connection;
 use super::raw_table::{RawTable, ids_of_sensors};
 use crate::store::duplicate::Earlier;
 use crate::store::error::StoreError;
-use crate::store::snapshot::{self, DeviceIds, FileRows, Share, Snapshot, StoredAggregate};
+use crate::store::snapshot::{self, DeviceIds, FileRows, SampledRow, Share, Snapshot, StoredAggregate};
 use iotpipe_core::aggregate::Stats;
 use iotpipe_core::contract::Contract;
 use iotpipe_core::devices::DeviceNames;
@@ -125,6 +125,16 @@ impl Snapshot for SqliteSnapshot {
                 window_start: row.get(2)?,
                 stats: Stats::stored(row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?),
             })
+        })
+    }
+
+    fn rejections_of(&mut self, file_id: i64) -> Result<Vec<(String, String, i64)>, StoreError> {
+        self.all(snapshot::REJECTIONS_OF, Some(file_id), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+    }
+
+    fn sample_of(&mut self, file_id: i64) -> Result<Vec<SampledRow>, StoreError> {
+        self.all(snapshot::SAMPLE_OF, Some(file_id), |row| {
+            Ok(SampledRow { line: row.get(0)?, rule: row.get(1)?, column: row.get(2)?, value: row.get(3)? })
         })
     }
 
