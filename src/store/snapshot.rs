@@ -92,19 +92,6 @@ pub trait Snapshot {
     fn drifted_totals(&mut self) -> Result<Vec<String>, StoreError>;
 }
 
-/// A row of `rejected_rows`, without its message.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct SampledRow {
-    /// Line in the file.
-    pub line: i64,
-    /// The rule that it breaks.
-    pub rule: String,
-    /// In which column; empty where the whole row is meant.
-    pub column: String,
-    /// What stands there.
-    pub value: String,
-}
-
 /// Identities of devices by their names, of which there may be millions.
 #[derive(Default)]
 pub(super) struct DeviceIds {
@@ -123,6 +110,19 @@ impl DeviceIds {
     pub(super) fn get(&self, name: &str) -> Option<i64> {
         self.ids.get(self.names.find(name.as_bytes())? as usize).copied()
     }
+}
+
+/// A row of `rejected_rows`, without its message.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SampledRow {
+    /// Line in the file.
+    pub line: i64,
+    /// The rule that it breaks.
+    pub rule: String,
+    /// In which column; empty where the whole row is meant.
+    pub column: String,
+    /// What stands there.
+    pub value: String,
 }
 
 /// Rows of one file.
