@@ -114,6 +114,9 @@ fn what_can_not_be_learned() {
         assert_eq!(world.read("iotpipe.toml"), before, "{name}");
     }
     world.iotpipe(&["init", "--force", "--from", "data/none.csv"]).expect_code(1).expect_stderr(&["none.csv"]);
+    // A block that was never written hides no row before it.
+    world.file("lost.csv", [b"ts,device,temp\n1714521600,a,18.5\n".as_slice(), &[0; 500]].concat());
+    world.ok(&["init", "--force", "--from", "data/lost.csv"]).expect_stderr(&["loads 1 of the 2 rows"]);
     // Nothing says which column is the time: the file says what to decide.
     world.file("odd.csv", "name,when\na,long ago\nb,yesterday\n");
     world.ok(&["init", "--force", "--from", "data/odd.csv"]).expect_stderr(&["0 of the"]);

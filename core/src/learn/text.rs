@@ -25,11 +25,13 @@ impl SampleText {
 fn decoded(bytes: &[u8]) -> (String, Option<&'static str>) {
     let nuls = |from: usize| bytes.iter().skip(from).step_by(2).take(200).filter(|byte| **byte == 0).count();
     let looked_at = bytes.len().div_ceil(2).clamp(1, 200);
+    // Not those of a block that was never written.
+    let is_utf_16 = |high: usize, low: usize| 2 * nuls(high) > looked_at && 4 * nuls(low) < looked_at;
     match bytes {
         [0xff, 0xfe, rest @ ..] => (UTF_16LE.decode_without_bom_handling(rest).0.into_owned(), None),
         [0xfe, 0xff, rest @ ..] => (UTF_16BE.decode_without_bom_handling(rest).0.into_owned(), None),
-        _ if 2 * nuls(1) > looked_at => (UTF_16LE.decode(bytes).0.into_owned(), Some("utf-16le")),
-        _ if 2 * nuls(0) > looked_at => (UTF_16BE.decode(bytes).0.into_owned(), Some("utf-16be")),
+        _ if is_utf_16(1, 0) => (UTF_16LE.decode(bytes).0.into_owned(), Some("utf-16le")),
+        _ if is_utf_16(0, 1) => (UTF_16BE.decode(bytes).0.into_owned(), Some("utf-16be")),
         _ => {
             let plain = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
             match std::str::from_utf8(plain) {
