@@ -13,6 +13,7 @@ import subprocess
 import sys
 
 import bench as workloads
+import json_lines
 from bench import ONLY, ROUNDS, ROWS, Bench, Sample, spread
 
 SQLITE = "sqlite://iotpipe.db"
@@ -55,6 +56,7 @@ def kinds(bench):
            lambda source: bench.run(source))
     yield "sqlite", ("sqlite", "--rows", ROWS // 10, *shape), lambda source: bench.run(source, url=SQLITE)
     yield "validate", ("one-3", "--rows", ROWS, "--devices", 3, *shape), lambda source: validate(bench, source)
+    yield "jsonl", None, lambda source: validate(bench, source)
     yield "small-files", ("small", "--files", files, "--rows", 40), lambda source: bench.run(source, rows=files * 40)
     yield "small-files-sqlite", ("small", "--files", files, "--rows", 40), lambda source: bench.run(source, url=SQLITE)
     yield "scan", ("hundred", "--files", 100, "--rows", 40), lambda source: scan(bench, source)
@@ -76,7 +78,7 @@ def main(old, new):
         for name, data, run in kinds(bench):
             if ONLY and name not in ONLY:
                 continue
-            source = bench.data(*data)
+            source = json_lines.data(bench, ROWS) if name == "jsonl" else bench.data(*data)
             taken = {"old": [], "new": [], "again": []}
             for _ in range(ROUNDS):
                 for which, program in (("old", old), ("new", new), ("again", old)):

@@ -19,6 +19,7 @@ SQLITE_TABLE = ("CREATE TABLE readings (ts text, device text, co real, humidity 
                 "smoke real, temp real, PRIMARY KEY (device, ts)) WITHOUT ROWID")
 READY_COLUMNS = "device_id, ts, file_id, line_number, co, humidity, light, lpg, motion, smoke, temp"
 MEASUREMENT_COLUMNS = "device_id, sensor_id, ts, value, file_id, line_number"
+NAMED_COLUMNS = "line_number bigint GENERATED ALWAYS AS IDENTITY, ts timestamptz, device text, metric text, value float8"
 MEASUREMENTS = "CREATE TABLE measurements (ts timestamptz, device text, metric text, value float8, PRIMARY KEY (device, metric, ts))"
 SMALL_FILE = "ts,device,co,humidity,light,lpg,motion,smoke,temp\n"
 
@@ -108,6 +109,18 @@ class Postgres:
     def copy_measurements(self, path, sample, rows):
         """Into iotpipe's table, which is there and empty."""
         result = sample(self.psql(self.name, f"\\copy iot_raw_values ({MEASUREMENT_COLUMNS}) FROM '{path}' (FORMAT csv)"), "/")
+        self.expect("SELECT count(*) FROM iot_raw_values", rows)
+        return result
+
+    def copy_resolved_measurements(self, path, sample, rows):
+        """Into iotpipe's table, which is there and empty, by way of a table of this session."""
+        steps = ("BEGIN", f"CREATE TEMPORARY TABLE named ({NAMED_COLUMNS}) ON COMMIT DROP",
+                 f"\\copy named (ts, device, metric, value) FROM '{path}' (FORMAT csv)",
+                 "INSERT INTO device (name) SELECT DISTINCT device FROM named ON CONFLICT DO NOTHING",
+                 "INSERT INTO sensor (name, type) SELECT DISTINCT metric, 'float' FROM named ON CONFLICT DO NOTHING",
+                 f"INSERT INTO iot_raw_values ({MEASUREMENT_COLUMNS}) SELECT d.id, s.id, n.ts, n.value, 1, n.line_number FROM named n "
+                 "JOIN device d ON d.name = n.device JOIN sensor s ON s.name = n.metric", "COMMIT")
+        result = sample(self.psql(self.name, *steps), "/")
         self.expect("SELECT count(*) FROM iot_raw_values", rows)
         return result
 

@@ -12,7 +12,7 @@ has cargo-fuzz || cargo install cargo-fuzz --locked
 
 failed=0
 mkdir -p fuzz/target
-for target in ${FUZZ_TARGETS:-parser json_lines timestamp number contract pass}; do
+for target in ${FUZZ_TARGETS:-parser json_lines line_protocol timestamp number contract pass}; do
     echo "== $target"
     log=fuzz/target/$target.log
     cargo +nightly fuzz run "$target" -- -max_total_time="${FUZZ_SECONDS:-600}" -max_len=8192 -print_final_stats=1 \

@@ -5,6 +5,9 @@
 //! files, and what a step does to them, is written here once more (`scan.rs`, `pass.rs`, `settle.rs`), call by call:
 //! between any two calls of the system and statements of the database, anything else may happen.
 //!
+//! A file that grew in the archive and is given back (`retry`) needs no move of its own: no entry changes, and the archive has
+//! what its entry says again before the longer file is there for a scan, which meets it as any other delivery.
+//!
 //! Not in the model: several files in one transaction, `validate` and `aggregate` by themselves, `unload`, `retry` and
 //! `release`, waits (each is over at once), hard links, names that are cut, a rename whose reply is lost.
 //!

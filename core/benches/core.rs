@@ -52,6 +52,16 @@ fn parse_and_validate(bencher: Bencher, style: &str) {
 }
 
 #[divan::bench]
+fn parse_json_lines(bencher: Bencher) {
+    let (contract, file) = (contract(), json_lines());
+    bencher.counter(BytesCount::of_slice(&file)).bench_local(|| {
+        let mut fields = 0;
+        read_rows(RowReader::json_lines(&file[..], &contract), &contract, |row| fields += row.len());
+        fields
+    });
+}
+
+#[divan::bench]
 fn aggregate(bencher: Bencher) {
     let (contract, mut batch) = (contract(), Batch::default());
     judge(&contract, &file(PLAIN), &mut batch);
@@ -165,15 +175,32 @@ fn texts(style: &str, columns: &[usize]) -> Vec<Vec<u8>> {
     texts
 }
 
-fn each_row(file: &[u8], mut take: impl FnMut(Fields<'_>)) {
-    let csv = contract().csv;
-    let mut reader = RowReader::new(file, &csv);
-    reader.header(&csv).expect("memory can be read");
+fn each_row(file: &[u8], take: impl FnMut(Fields<'_>)) {
+    let contract = contract();
+    read_rows(RowReader::new(file, &contract.csv), &contract, take);
+}
+
+fn read_rows(mut reader: RowReader<&[u8]>, contract: &Contract, mut take: impl FnMut(Fields<'_>)) {
+    reader.header(&contract.csv).expect("memory can be read");
     let mut block = RowBlock::default();
     while let Some(next) = reader.next_block(block).expect("memory can be read") {
         next.rows().for_each(|row| take(row.fields));
         block = next;
     }
+}
+
+/// The rows of a plain file as objects.
+fn json_lines() -> Vec<u8> {
+    let mut lines = Vec::new();
+    let names = ["ts", "device", "co", "humidity", "light", "lpg", "motion", "smoke", "temp"];
+    each_row(&file(PLAIN), |row| {
+        let pairs = names.iter().enumerate().map(|(n, name)| {
+            let quote = if *name == "device" { "\"" } else { "" };
+            format!("\"{name}\":{quote}{}{quote}", String::from_utf8_lossy(row.get(n)))
+        });
+        lines.extend(format!("{{{}}}\n", pairs.collect::<Vec<_>>().join(",")).bytes());
+    });
+    lines
 }
 
 fn judge(contract: &Contract, file: &[u8], batch: &mut Batch) {

@@ -114,6 +114,53 @@ pub fn json_lines(data: &[u8]) {
     }
 }
 
+/// Every line of a file of line protocol is a row, with its bytes, or counted as skipped: an empty one, a comment, or one none
+/// of whose fields is asked for. The first byte is the size of the pieces, and of the blocks.
+pub fn line_protocol(data: &[u8]) {
+    let Some((&choice, file)) = data.split_first() else { return };
+    let size = usize::from(choice % 64) + 1;
+    if file.starts_with(b"\xff\xfe") || file.starts_with(b"\xfe\xff") {
+        return;
+    }
+    let contract =
+        "[contract]\ntimestamp = { column = 'time', format = 'unix_nanos' }\n[[contract.sensor]]\nname = 't'";
+    let contract = Contract::from_toml(contract).unwrap();
+    let mut reader = RowReader::line_protocol(Pieces(file, size), &contract).with_block_bytes(size);
+    let Some(header) = reader.header(&contract.csv).unwrap() else { return };
+    let file = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
+    let ends = if header.line_end == b"\r" { &b"\r\n"[..] } else { b"\n" };
+    let mut lines = file.split(|byte| ends.contains(byte)).map(without_ends);
+    let (mut rows, mut counted, mut block) = (0, header.skipped, RowBlock::default());
+    while let Some(next) = reader.next_block(block).unwrap() {
+        for row in next.rows() {
+            rows += 1;
+            let bytes = without_ends(row.bytes);
+            let next = lines.find(|line| *line == bytes || !may_be_skipped(line));
+            assert_eq!(next, Some(bytes), "what comes next");
+            let has_sensor = row.bytes.windows(2).any(|pair| pair == b"t=");
+            assert!(has_sensor || row.problem.is_some(), "{:?}", String::from_utf8_lossy(row.bytes));
+        }
+        counted += next.skipped();
+        block = next;
+    }
+    assert!(lines.all(may_be_skipped), "a line that is neither a row nor skipped");
+    if !file.contains(&b'\r') {
+        let ended = file.iter().filter(|byte| **byte == b'\n').count() as u64;
+        let all = ended + u64::from(!file.is_empty() && !file.ends_with(b"\n"));
+        assert_eq!(counted + rows, all, "lines that are no rows");
+    }
+}
+
+fn without_ends(line: &[u8]) -> &[u8] {
+    let end = line.iter().rposition(|byte| *byte != b'\r').map_or(0, |last| last + 1);
+    &line[..end]
+}
+
+/// Empty, a comment, or fields of other names.
+fn may_be_skipped(line: &[u8]) -> bool {
+    line.trim_ascii().is_empty() || line.starts_with(b"#") || line.contains(&b'=')
+}
+
 /// What comes behind `row`, which comes next in `bytes` behind line ends, empty lines and comments; their lines are counted.
 /// All of these where `row` is empty. One of the bytes in `ends` ends a line.
 fn behind<'a>(

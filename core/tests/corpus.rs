@@ -28,6 +28,11 @@ fn json_lines() {
 }
 
 #[test]
+fn line_protocol() {
+    replay("line_protocol", properties::line_protocol);
+}
+
+#[test]
 fn timestamp() {
     replay("timestamp", properties::timestamp);
 }
@@ -53,6 +58,11 @@ proptest::proptest! {
         properties::parser(&[&[choice], file.as_bytes()].concat());
         properties::pass(file.as_bytes());
         properties::pass(&[b"L", file.as_bytes()].concat());
+    }
+
+    #[test]
+    fn the_property_of_line_protocol_holds_for_what_looks_like_it(choice in proptest::num::u8::ANY, file in "((air|[a, #=\\\\\r]{1,4}) [a,t =\"\\\\1i\r]{0,9}|[a,t]=1 9|#|t|\n| ){0,9}") {
+        properties::line_protocol(&[&[choice], file.as_bytes()].concat());
     }
 
     #[test]

@@ -19,16 +19,7 @@ pub fn run(context: &Context<'_>, names: &[PathBuf]) -> anyhow::Result<Exit> {
             let message = format!("{name:?} is not the name of a failed file; `iotpipe status` names them");
             return Err(NotLoaded(message).into());
         };
-        match give_back_grown(context, &entry) {
-            Err(Error::Changed) => {
-                let message = format!(
-                    "{name:?} no longer begins with what was loaded of it: copy it into data/ under another name, and \
-                     `iotpipe run` loads what is new"
-                );
-                return Err(NotLoaded(message).into());
-            }
-            given => given?,
-        }
+        give_back_grown(context, &entry).map_err(|error| not_given_back(name, error))?;
         retried += 1;
     }
     for entry in failed.iter().filter(|entry| asked.is_empty() || asked.contains(&entry.source)) {
@@ -38,4 +29,23 @@ pub fn run(context: &Context<'_>, names: &[PathBuf]) -> anyhow::Result<Exit> {
     context.printer.say(&format!("retry: {files} pending again; `iotpipe run` takes them"));
     context.printer.result(&serde_json::json!({ "step": "retry", "files": retried }));
     Ok(Exit::Done)
+}
+
+/// What to do where the longer file can't be given back. Nothing is lost: it lies where it lay.
+fn not_given_back(name: &str, error: Error) -> anyhow::Error {
+    let later = match &error {
+        Error::Changed => {
+            let message = format!(
+                "{name:?} no longer begins with what was loaded of it: copy it into data/ under another name, and \
+                 `iotpipe run` loads what is new"
+            );
+            return NotLoaded(message).into();
+        }
+        Error::BeingWritten => format!("{name:?} is not given back: ask again once its writer has closed it"),
+        Error::Storage { source, .. } if source.kind() == std::io::ErrorKind::AlreadyExists => format!(
+            "{name:?} is not given back: another file has its name in data/; ask again once `iotpipe run` has taken that one"
+        ),
+        _ => format!("{name:?} is not given back"),
+    };
+    anyhow::Error::from(error).context(later)
 }

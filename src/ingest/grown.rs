@@ -1,12 +1,14 @@
 //! Archived files to which a writer went on appending: named, and taken up again where that is asked for.
 
+use std::path::Path;
+
 use serde::Serialize;
 
 use super::context::Context;
 use crate::config::Paths;
 use crate::error::Error;
 use crate::manifest::{self, Entry};
-use crate::source::{split_grown, stamp_of, unfinished_name};
+use crate::source::{GrownFile, stamp_of};
 use crate::store::Store;
 
 /// How long a file that was archived is looked at.
@@ -46,13 +48,33 @@ pub fn changed_archives(paths: &Paths, store: &Store, origin: &str) -> Result<Ve
     Ok(archived.iter().filter_map(|entry| changed(paths, entry)).collect())
 }
 
-/// Whether the file is another than it was when it was archived; one that is gone is the business of `verify`.
+/// Whether the file is another than it was when it was archived, or one that was killed left the longer file where it is to
+/// be given back from; one that is gone is the business of `verify`.
 fn changed(paths: &Paths, entry: &Entry) -> Option<ChangedArchive> {
-    let stamp = stamp_of(&paths.processed.join(entry.place_name.as_deref()?)).ok()?;
+    let archive = paths.processed.join(entry.place_name.as_deref()?);
+    let delivered = paths.data.join(&entry.source);
+    let waiting = grown_file(entry, &archive, &delivered).waiting();
+    let stamp = stamp_of(&archive).ok()?;
     let archived_at = entry.archived_at?.timestamp_micros();
     let is_changed =
         stamp.size != entry.size || stamp.modified_at > entry.modified_at.timestamp_micros().max(archived_at);
-    is_changed.then(|| ChangedArchive { source: entry.source.clone(), loaded_bytes: entry.size, bytes: stamp.size })
+    let bytes = waiting.map_or(stamp.size, |waiting| waiting.size.max(stamp.size));
+    (is_changed || waiting.is_some()).then(|| ChangedArchive {
+        source: entry.source.clone(),
+        loaded_bytes: entry.size,
+        bytes,
+    })
+}
+
+fn grown_file<'a>(entry: &'a Entry, archive: &'a Path, delivered: &'a Path) -> GrownFile<'a> {
+    GrownFile {
+        id: entry.id,
+        claim_no: entry.claim_no,
+        archive,
+        delivered,
+        stamp: entry.stamp(),
+        sha256: entry.sha256.as_deref().unwrap_or_default(),
+    }
 }
 
 /// The changed files that are named `source`.
@@ -70,13 +92,12 @@ pub fn grown_archive(context: &Context<'_>, source: &str) -> Result<Option<Entry
 /// archived.
 ///
 /// # Errors
-/// [`Error::Changed`] where the longer file does not begin with what was loaded; when the folders can't be written.
+/// As [`GrownFile::split`].
 pub fn give_back_grown(context: &Context<'_>, entry: &Entry) -> Result<(), Error> {
     let paths = &context.config.paths;
     let archive = paths.processed.join(entry.place_name.as_deref().unwrap_or(&entry.source));
+    let delivered = paths.data.join(&entry.source);
     // Another process may be asked for the same at the same time: neither writes into what the other one puts in place.
-    let prefix = format!("prefix-{}", context.worker.id);
-    let unfinished = archive.with_file_name(unfinished_name(entry.id, entry.claim_no, &prefix));
-    let loaded = (entry.stamp(), entry.sha256.as_deref().unwrap_or_default());
-    split_grown(&archive, &paths.data.join(&entry.source), loaded, &unfinished)
+    let living = manifest::living_workers(context.store)?;
+    grown_file(entry, &archive, &delivered).split(context.worker.id, &living)
 }

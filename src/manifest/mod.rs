@@ -35,7 +35,7 @@ pub use relations::{children_of, each_entry, of_content};
 pub use state::{Place, State};
 pub use transition::drawn;
 pub use unloading::{SetAside, set_aside_because_of, to_recheck, unloading};
-pub use worker::{Holder, Worker, holders};
+pub use worker::{Holder, Worker, holders, living_workers};
 
 /// The statement of a transition in short, for those who trace statements.
 pub const TRANSITION: &str = "UPDATE manifest";

@@ -183,6 +183,15 @@ impl Worker {
     }
 }
 
+/// The numbers of those whose lease holds.
+///
+/// # Errors
+/// When the database can't be asked.
+pub fn living_workers(store: &Store) -> Result<Vec<i64>, StoreError> {
+    let sql = format!("SELECT w.id FROM worker w WHERE {}", lives(store.dialect()));
+    store.read(async |session| session.rows(sql).await?.iter().map(|row| row.try_get_by_index(0)).collect())
+}
+
 /// Takes out the rows of the dead; gives the names of the sessions that they had.
 async fn forget_the_dead(
     session: &Session<'_>,

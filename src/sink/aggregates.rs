@@ -8,7 +8,7 @@ use super::findings::Findings;
 use super::row_sink::Sink;
 use super::spill::{PARTS, Spill};
 use crate::error::Error;
-use crate::store::StoredAggregate;
+use crate::store::{Share, Snapshot, StoredAggregate};
 use iotpipe_core::aggregate::{Aggregates, Stats};
 use iotpipe_core::contract::Contract;
 use iotpipe_core::devices::DeviceNames;
@@ -17,6 +17,8 @@ use iotpipe_core::reading::Batch;
 
 /// Batches of which the first version may have merged a file's aggregates.
 const EARLIER_PARTS: i64 = 1000;
+/// Stored aggregates that are compared at once, about; they take some 300 bytes each.
+const AT_ONCE: i64 = 50_000;
 
 /// Collects the aggregates of one pass, for the transaction that follows it. While there is memory for another window,
 /// its figures are kept there; measurements of the windows behind wait on the disk, and are added up part by part. A
@@ -40,16 +42,14 @@ impl AggregateSink {
     ///
     /// # Errors
     /// When what waits on the disk can't be read, and those of `take`.
-    pub fn each_part(self, take: &mut dyn FnMut(&Aggregates) -> Result<(), Error>) -> Result<(), Error> {
-        let Self { aggregates, folder, spill, depth } = self;
-        take(&aggregates)?;
-        let Some(spill) = spill else { return Ok(()) };
-        let empty = aggregates.emptied();
-        drop(aggregates);
+    pub fn each_part(&self, take: &mut dyn FnMut(&Aggregates) -> Result<(), Error>) -> Result<(), Error> {
+        take(&self.aggregates)?;
+        let Some(spill) = &self.spill else { return Ok(()) };
         for number in 0..PARTS {
-            let mut part = Self { aggregates: empty.emptied(), folder: folder.clone(), spill: None, depth: depth + 1 };
+            let (aggregates, folder) = (self.aggregates.emptied(), self.folder.clone());
+            let mut part = Self { aggregates, folder, spill: None, depth: self.depth + 1 };
             let add = |device, window, values: &[f64]| part.add(device, window, values);
-            spill.read::<io::Error>(number, add).map_err(Error::storage(&folder))?;
+            spill.read::<io::Error>(number, add).map_err(Error::storage(&self.folder))?;
             if !part.aggregates.is_empty() {
                 part.each_part(take)?;
             }
@@ -102,40 +102,71 @@ impl Sink for AggregateSink {
     }
 }
 
-/// Says where `stored` is not what a second pass `found`: bit for bit, where the present program stored it; what an
-/// earlier one added up may differ in the last digits.
+/// Says where what is stored of `file_id` is not what a second pass `found`: bit for bit, where the present program stored
+/// it; what an earlier one added up may differ in the last digits. Where there is much of it, it is compared share by share.
 ///
 /// # Errors
-/// When what was found can't be read.
+/// When the database can't be asked, or what was found not be read.
 pub fn compare_aggregates(
-    found: AggregateSink,
+    found: &AggregateSink,
     devices: &DeviceNames,
-    stored: &[StoredAggregate],
+    snapshot: &mut dyn Snapshot,
+    file_id: i64,
     to_the_bit: bool,
     findings: &mut Findings,
 ) -> Result<(), Error> {
-    let is_same = |stored: &Stats, found: &Stats| match to_the_bit {
-        true => stored.is_same_as(found),
-        false => stored.is_close_to(found, EARLIER_PARTS),
-    };
-    let key = |row: &StoredAggregate| (row.device.clone(), row.sensor.clone(), row.window_start);
-    let mut stored: HashMap<_, Stats> = stored.iter().map(|row| (key(row), row.stats)).collect();
-    found.each_part(&mut |part| {
-        for row in part.rows() {
-            let device = devices.get(row.device).unwrap_or_default();
-            let same = stored
-                .remove(&(device.to_owned(), row.sensor.to_owned(), row.window_start))
-                .is_some_and(|stats| is_same(&stats, &row.stats));
-            if !same {
-                findings.add(format!("the aggregate of {device} {} does not fit its rows", row.sensor));
-            }
-        }
-        Ok(())
-    })?;
-    for (device, sensor, _) in stored.into_keys() {
-        findings.add(format!("there is an aggregate of {device} {sensor} for which the file has no rows"));
+    let ids = devices.from(0).map(|device| snapshot.device_id(device)).collect();
+    let comparison = Comparison { found, devices, ids, to_the_bit };
+    let (of, window) = (1 + snapshot.count_aggregates(file_id)? / AT_ONCE, found.aggregates.window());
+    for number in 0..of {
+        let share = Share { number, of, window };
+        comparison.compare(share, snapshot.aggregates_of(file_id, share)?, findings)?;
     }
     Ok(())
+}
+
+/// What a second pass found, to be compared with what is stored.
+struct Comparison<'a> {
+    found: &'a AggregateSink,
+    devices: &'a DeviceNames,
+    /// Of these devices; none where no device of that name is stored.
+    ids: Vec<Option<i64>>,
+    to_the_bit: bool,
+}
+
+impl Comparison<'_> {
+    fn compare(&self, share: Share, stored: Vec<StoredAggregate>, findings: &mut Findings) -> Result<(), Error> {
+        let by_key = stored.into_iter().map(|row| ((row.device, row.sensor, row.window_start), row.stats));
+        let mut stored: HashMap<_, Stats> = by_key.collect();
+        self.found.each_part(&mut |part| {
+            for row in part.rows().filter(|row| share.has(self.id(row.device), row.window_start)) {
+                let device = self.devices.get(row.device).unwrap_or_default();
+                let same = stored
+                    .remove(&(device.to_owned(), row.sensor.to_owned(), row.window_start))
+                    .is_some_and(|stats| self.is_same(&stats, &row.stats));
+                if !same {
+                    findings.add(format!("the aggregate of {device} {} does not fit its rows", row.sensor));
+                }
+            }
+            Ok(())
+        })?;
+        for (device, sensor, _) in stored.into_keys() {
+            findings.add(format!("there is an aggregate of {device} {sensor} for which the file has no rows"));
+        }
+        Ok(())
+    }
+
+    /// A device that is not stored has no stored aggregates, so it does not matter in which share they are missed.
+    fn id(&self, device: u32) -> i64 {
+        self.ids.get(device as usize).copied().flatten().unwrap_or(0)
+    }
+
+    fn is_same(&self, stored: &Stats, found: &Stats) -> bool {
+        match self.to_the_bit {
+            true => stored.is_same_as(found),
+            false => stored.is_close_to(found, EARLIER_PARTS),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use std::io::{self, BufRead, BufReader, Cursor, Read};
 
 use flate2::bufread::GzDecoder;
 
-/// Bytes that tell a compression.
-const MAGIC: usize = 6;
+/// Bytes that tell a compression, or a file of another kind: an archive says what it is behind the name of its first file.
+const MAGIC: usize = 264;
 /// Read at a time from a compressed file.
 const BUFFER: usize = 1 << 16;
 
@@ -20,6 +20,8 @@ enum Compression {
     Zstd,
     /// One that is not read: its name, and what unpacks it.
     Other(&'static str, &'static str),
+    /// No text of rows: what it is, and what to do.
+    Foreign(&'static str, &'static str),
 }
 
 impl Compression {
@@ -34,7 +36,41 @@ impl Compression {
             (b"7z\xbc\xaf\x27\x1c", Compression::Other("7-Zip", "7z x")),
             (b"\x04\x22\x4d\x18", Compression::Other("lz4", "unlz4")),
         ];
+        if let Some((what, instead)) = foreign(begin) {
+            return Compression::Foreign(what, instead);
+        }
         KNOWN.iter().find(|(magic, _)| begin.starts_with(magic)).map_or(Compression::None, |(_, found)| *found)
+    }
+}
+
+/// What a file is that a program or a copy put in the place of rows, and what to do about it.
+fn foreign(begin: &[u8]) -> Option<(&'static str, &'static str)> {
+    let text = begin.trim_ascii_start();
+    let begins = |with: &[u8]| text.get(..with.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(with));
+    let first_name = begin.get(30..).filter(|_| begin.starts_with(b"PK\x03\x04")).unwrap_or_default();
+    let is_first = |name: &[u8]| first_name.starts_with(name);
+    if is_first(b"[Content_Types].xml") || is_first(b"_rels/") || is_first(b"xl/") || is_first(b"docProps/") {
+        Some(("a spreadsheet (.xlsx)", "save it as CSV"))
+    } else if is_first(b"mimetypeapplication/vnd.oasis") {
+        Some(("a spreadsheet (.ods)", "save it as CSV"))
+    } else if begin.starts_with(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1") {
+        Some(("a spreadsheet (.xls)", "save it as CSV"))
+    } else if begin.starts_with(b"PAR1\x15") {
+        Some(("a Parquet file", "export it as CSV"))
+    } else if begin.starts_with(b"SQLite format 3\0") {
+        Some(("an SQLite database", "export its table as CSV"))
+    } else if begin.get(257..262) == Some(b"ustar") {
+        Some(("an archive (tar)", "unpack it (tar -x)"))
+    } else if begins(b"%PDF-") {
+        Some(("a PDF", "export its table as CSV"))
+    } else if begins(b"<!doctype html") || begins(b"<html") {
+        Some(("a web page", "is it an error in place of the file?"))
+    } else if begins(b"<?xml") {
+        Some(("XML", "export it as CSV or JSON lines"))
+    } else if begins(b"version https://git-lfs") {
+        Some(("a pointer of Git LFS", "`git lfs pull` gets the file"))
+    } else {
+        None
     }
 }
 
@@ -52,6 +88,7 @@ pub fn decompressed<'a>(mut reader: impl Read + Send + 'a) -> io::Result<Box<dyn
         Compression::None => Box::new(whole),
         Compression::Gzip => Box::new(Members::of(BufReader::with_capacity(BUFFER, whole))),
         Compression::Zstd => Box::new(zstd::stream::read::Decoder::new(whole)?),
+        Compression::Foreign(what, instead) => return Err(invalid(format!("it is {what}, no rows: {instead}"))),
         Compression::Other(name, tool) => {
             return Err(invalid(format!(
                 "it is compressed by {name}; only gzip and zstd are read, so unpack it ({tool})"

@@ -10,7 +10,7 @@ use super::error::StoreError;
 use super::rollup::{deviation, felt, merged};
 use iotpipe_core::aggregate::{Stats, TOLERANCE};
 use iotpipe_core::contract::Contract;
-use iotpipe_core::devices::DeviceNames;
+use iotpipe_core::devices::{DeviceIndex, DeviceNames};
 use iotpipe_core::reading::Batch;
 
 /// Reads what was stored. All answers are of the same moment.
@@ -58,17 +58,71 @@ pub trait Snapshot {
     /// As for `find`.
     fn rows_of(&mut self, file_id: i64) -> Result<Vec<(i64, String)>, StoreError>;
 
-    /// The stored aggregates of a file.
+    /// How many stored aggregates a file has.
     ///
     /// # Errors
     /// As for `find`.
-    fn aggregates_of(&mut self, file_id: i64) -> Result<Vec<StoredAggregate>, StoreError>;
+    fn count_aggregates(&mut self, file_id: i64) -> Result<i64, StoreError>;
+
+    /// The stored aggregates of a file that are in `share`.
+    ///
+    /// # Errors
+    /// As for `find`.
+    fn aggregates_of(&mut self, file_id: i64, share: Share) -> Result<Vec<StoredAggregate>, StoreError>;
+
+    /// The identity of a device.
+    fn device_id(&self, name: &str) -> Option<i64>;
+
+    /// Rule, column and count of a file's rejections, as they stand in `file_rejections`.
+    ///
+    /// # Errors
+    /// As for `find`.
+    fn rejections_of(&mut self, file_id: i64) -> Result<Vec<(String, String, i64)>, StoreError>;
+
+    /// The rows of a file that stand in `rejected_rows`.
+    ///
+    /// # Errors
+    /// As for `find`.
+    fn sample_of(&mut self, file_id: i64) -> Result<Vec<SampledRow>, StoreError>;
 
     /// Totals that are not the sum of the loaded files' aggregates, in words; some of them where there are many.
     ///
     /// # Errors
     /// As for `find`.
     fn drifted_totals(&mut self) -> Result<Vec<String>, StoreError>;
+}
+
+/// Identities of devices by their names, of which there may be millions.
+#[derive(Default)]
+pub(super) struct DeviceIds {
+    names: DeviceIndex,
+    ids: Vec<i64>,
+}
+
+impl DeviceIds {
+    /// Adds a device, which is not there.
+    pub(super) fn add(&mut self, name: &str, id: i64) {
+        self.names.add(name);
+        self.ids.push(id);
+    }
+
+    /// The identity of the device `name`.
+    pub(super) fn get(&self, name: &str) -> Option<i64> {
+        self.ids.get(self.names.find(name.as_bytes())? as usize).copied()
+    }
+}
+
+/// A row of `rejected_rows`, without its message.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SampledRow {
+    /// Line in the file.
+    pub line: i64,
+    /// The rule that it breaks.
+    pub rule: String,
+    /// In which column; empty where the whole row is meant.
+    pub column: String,
+    /// What stands there.
+    pub value: String,
 }
 
 /// Rows of one file.
@@ -80,6 +134,30 @@ pub struct FileRows {
     pub state: Option<String>,
     /// Rows in `iot_raw_data` and in `iot_raw_values`.
     pub rows: i64,
+}
+
+/// One of several shares of a file's aggregates, by device and window.
+#[derive(Debug, Clone, Copy)]
+pub struct Share {
+    /// Which one, from 0.
+    pub number: i64,
+    /// How many there are.
+    pub of: i64,
+    /// Length of a window in microseconds.
+    pub window: i64,
+}
+
+impl Share {
+    /// Whether the window of a device that begins at `window_start` (microseconds since 1970-01-01 UTC) is in it.
+    pub fn has(self, device_id: i64, window_start: i64) -> bool {
+        // What is left over by a division has the sign of the number that was divided, in SQL too.
+        ((device_id + window_start / self.window) % self.of).abs() == self.number
+    }
+
+    /// The same condition; `micros` is the window's start in microseconds.
+    fn condition(self, micros: &str) -> String {
+        format!("abs((file_aggregates.device_id + {micros} / {}) % {}) = {}", self.window, self.of, self.number)
+    }
 }
 
 /// A line of `file_aggregates`.
@@ -114,7 +192,7 @@ pub(super) fn rows_of(time: fn(&str) -> String) -> String {
 }
 
 /// One parameter, the file; `micros` is the window's start in microseconds.
-pub(super) fn aggregates_of(micros: &'static str) -> String {
+pub(super) fn aggregates_of(micros: &'static str, share: Share) -> String {
     use file_aggregates::{Column, Entity};
     Query::select()
         .column((device::Entity, device::Column::Name))
@@ -124,8 +202,12 @@ pub(super) fn aggregates_of(micros: &'static str) -> String {
         .from(Entity)
         .inner_join(device::Entity, device_is((Entity, Column::DeviceId)))
         .and_where(Expr::cust("file_aggregates.file_id = $1"))
+        .and_where(Expr::cust(share.condition(micros)))
         .to_string(PostgresQueryBuilder)
 }
+
+/// One parameter, the file.
+pub(super) const COUNT_AGGREGATES: &str = "SELECT count(*) FROM file_aggregates WHERE file_id = $1";
 
 fn device_is(column: impl IntoColumnRef) -> Expr {
     Expr::col((device::Entity, device::Column::Id)).eq(Expr::col(column))
@@ -136,6 +218,13 @@ pub(super) const ENTRIES: &str = "SELECT id, state, claim_no FROM manifest";
 /// One parameter, the file.
 pub(super) const SET_ASIDE_OF: &str = "SELECT s.because_of, s.rows, m.state = 'loaded'
     FROM set_aside s LEFT JOIN manifest m ON m.id = s.because_of WHERE s.file_id = $1";
+
+/// One parameter, the file.
+pub(super) const REJECTIONS_OF: &str = "SELECT rule, column_name, count FROM file_rejections WHERE file_id = $1";
+
+/// One parameter, the file.
+pub(super) const SAMPLE_OF: &str =
+    "SELECT line_number, rule, column_name, value FROM rejection_sample WHERE file_id = $1";
 
 /// Aggregates of files that are not to have any, and notes about rows of files that are not loaded. An open file may have
 /// some of an earlier step.

@@ -16,6 +16,7 @@ on_both_databases!(
     a_csv_that_is_no_gzip,
     a_name_that_is_no_utf8,
     more_rejected_than_allowed,
+    given_up_early_by_its_rows_alone,
     a_refused_file_is_the_first_to_name_a_device,
     a_file_that_vanishes,
     a_file_that_changes,
@@ -181,6 +182,18 @@ fn a_refused_file_is_the_first_to_name_a_device(db: Db) {
     assert_eq!(world.lines("SELECT device, count(*) FROM iot_readings GROUP BY device"), ["pump-1|5"]);
     assert_eq!(world.lines("SELECT name FROM device"), ["pump-1"]);
     world.ok(&["verify"]);
+}
+
+/// Lines that are skipped are no rows: they put off nothing.
+fn given_up_early_by_its_rows_alone(db: Db) {
+    const LONG: usize = 1_000_000;
+    let world = World::new(db);
+    let (bad, blank) = (format!("{}\n", "x".repeat(LONG)), ",,,,,,,,\n".repeat(3));
+    let rows = format!("{blank}{bad}").repeat(70);
+    world.file("noise.csv", format!("{HEADER}\n{rows}"));
+    let enough = (64 << 20) / LONG + 1;
+    world.ok(&["run"]).expect_stderr(&[&format!("{enough} of {enough} rows break the contract")]);
+    assert_eq!(world.manifest("noise.csv").state, "rejected");
 }
 
 fn a_file_that_vanishes(db: Db) {

@@ -74,6 +74,7 @@ fn a_device_for_each_row(db: Db) {
     run_in_bounds(&world, &["run"]);
     expect_figures(&world, many());
     assert_eq!(world.number("SELECT count(*) FROM device"), many());
+    run_in_bounds(&world, &["verify"]);
 }
 
 fn a_window_for_each_row(db: Db) {
@@ -84,6 +85,14 @@ fn a_window_for_each_row(db: Db) {
         run_in_bounds(&world, &[step]);
     }
     expect_figures(&world, many());
+    run_in_bounds(&world, &["verify"]);
+    // Wherever in many it is, what does not fit is found.
+    for (n, change) in ["UPDATE file_aggregates SET max = max + 1", "DELETE FROM file_aggregates"].iter().enumerate() {
+        let one = "SELECT min(window_start) FROM file_aggregates WHERE sensor = 'b'";
+        world.execute(&format!("{change} WHERE sensor = 'b' AND window_start = ({one})"));
+        let said = world.iotpipe(&["verify"]).expect_code(1).stdout;
+        assert_eq!(said.matches("the aggregate of pump b does not fit its rows").count(), 1, "{n}: {said}");
+    }
 }
 
 fn many_devices_in_many_files(db: Db) {

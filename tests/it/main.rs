@@ -24,6 +24,7 @@ mod folders;
 mod foreign;
 mod formats;
 mod given_up;
+mod grown;
 mod health;
 mod help;
 mod hostile;

@@ -267,6 +267,19 @@ type = "boolean"
     let as_csv = Sample { name: "messages.log", bytes: text.into(), ..sample };
     let (_, said, stored) = as_csv.run(as_csv.contract);
     assert!(stored == 0 && said.contains("source.format = \"jsonl\""), "{said}");
+    for (list, said) in [
+        (format!("[\n{}\n]\n", text.trim().replace('\n', ",\n")), "`jq -c '.[]'`"),
+        (text.replace('{', "{\n  ").replace(",\"", ",\n  \"").replace('}', "\n}"), "`jq -c .`"),
+        (format!("# of the gateway\n// twice\n# so\n{text}"), "csv.comment"),
+        (text.replace("19.5", "{\"v\":19.5}").replace("20,", "[20],"), "a path leads into"),
+    ] {
+        let list = Sample { bytes: list.into(), name: "list.jsonl", ..as_csv };
+        let (_, told, _) = list.run(list.contract);
+        assert!(told.contains(said), "{said} is not in {told}");
+    }
+    let list = Sample { name: "list.json", bytes: format!("[{}]\n", text.trim().replace('\n', ",")).into(), ..as_csv };
+    let (_, told, _) = list.run(list.contract);
+    assert!(told.contains("`jq -c '.[]'`"), "{told}");
     let csv = Sample { name: "a.jsonl", bytes: b"ts,dev,temp\n1,b,2\n".to_vec(), ..as_csv };
     let (_, said, _) = csv.run(csv.contract);
     assert!(said.contains("source.format = \"csv\""), "{said}");

@@ -7,8 +7,10 @@
 #[allow(dead_code, unused_imports, reason = "shared with the other tests, which use all of it")]
 mod support;
 
+mod files;
 mod histories;
 mod manipulations;
+mod tables;
 
 use std::fmt::Write;
 

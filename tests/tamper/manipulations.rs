@@ -8,7 +8,9 @@ use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::support::{Db, World};
+use crate::files::Files;
+use crate::support::{Db, HEADER, World};
+use crate::tables::TABLES;
 use crate::{START, number_from, rows};
 
 #[test]
@@ -34,19 +36,21 @@ fn many_on_postgres() {
 }
 
 /// Loaded files with bad and repeated rows, one that was corrected, one refused, a duplicate, one taken out.
-fn world(db: Db, random: &mut ChaCha8Rng) -> World {
+fn world(db: Db, files: Files, random: &mut ChaCha8Rng) -> World {
     let world = World::new(db);
-    world.config("[contract]\nmax_rejected_ratio = 0.9\n");
+    let ending = files.ending();
+    world.config(files.contract());
     for n in 0..5 {
-        world.file(format!("{n}.csv"), rows(random));
+        world.file(format!("{n}.{ending}"), files.of_wide(&rows(random)));
         world.ok(&["run"]);
     }
-    let first = world.files("processed").into_iter().find(|name| name.ends_with(".csv")).unwrap();
-    world.file("again.csv", world.read(format!("processed/{first}")));
+    let first = world.files("processed").into_iter().find(|name| name.ends_with(ending)).unwrap();
+    world.file(format!("again.{ending}"), world.read(format!("processed/{first}")));
     world.file("refused.csv", "no,columns\n1,2\n");
-    world.file("out.csv", format!("{}\n{},pump-9,0.5,40,1,0.25,0,0.125,20\n", crate::support::HEADER, START));
+    let one = format!("{HEADER}\n{START},pump-9,0.5,40,1,0.25,0,0.125,20\n");
+    world.file(format!("out.{ending}"), files.of_wide(&one));
     world.ok(&["run"]);
-    world.ok(&["unload", "out.csv"]);
+    world.ok(&["unload", &format!("out.{ending}")]);
     world.ok(&["verify"]);
     world
 }
@@ -61,35 +65,55 @@ fn storm(db: Db, times: u64) {
     let seed = number_from("TAMPER_SEED", 20_261_126);
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut found: BTreeMap<String, u64> = BTreeMap::new();
-    let mut here = world(db, &mut random);
-    let mut n = 0;
-    while found.values().sum::<u64>() < times {
-        n += 1;
-        if n % 50 == 0 {
-            here = world(db, &mut random);
+    // Some of each.
+    let worlds = Files::ALL.iter().cycle().zip(std::iter::repeat(times.div_ceil(3 * (1 + times / 150))));
+    for (files, each) in worlds {
+        let left = times - found.values().sum::<u64>();
+        if left == 0 {
+            break;
         }
-        let Some((what, undo)) = manipulate(&here, &mut random) else { continue };
+        manipulate_often(&world(db, *files, &mut random), *files, each.min(left), &mut random, &mut found);
+    }
+    println!("tamper on {db:?}: seed {seed}, {} manipulations, each found", found.values().sum::<u64>());
+    found.iter().for_each(|(what, n)| println!("    {n:4} times {what}"));
+}
+
+fn manipulate_often(
+    here: &World,
+    files: Files,
+    times: u64,
+    random: &mut ChaCha8Rng,
+    found: &mut BTreeMap<String, u64>,
+) {
+    let (db, seed) = (here.db, number_from("TAMPER_SEED", 20_261_126));
+    let mut n = 0;
+    while n < times {
+        let Some((what, undo)) = manipulate(here, random) else { continue };
+        n += 1;
         let outcome = here.iotpipe(&["verify"]);
         assert!(
             [1, 3].contains(&outcome.code) && !outcome.stderr.contains("every line accounted for"),
-            "seed {seed}, {db:?}, number {n}: {what}: exit {}\n{}{}",
+            "seed {seed}, {db:?}, {files:?}, number {n}: {what}: exit {}\n{}{}",
             outcome.code,
             outcome.stdout,
             outcome.stderr
         );
         let named = ["DIFFERS", "waiting ", "UNKNOWN ", "in part "].iter().any(|word| outcome.stdout.contains(word));
-        assert!(named, "seed {seed}, number {n}: {what} is not named\n{}{}", outcome.stdout, outcome.stderr);
-        *found.entry(format!("{} (exit {})", what.split(':').next().unwrap(), outcome.code)).or_default() += 1;
+        assert!(named, "seed {seed}, {files:?}, number {n}: {what} is not named\n{}{}", outcome.stdout, outcome.stderr);
+        let kind = format!("{files:?}: {} (exit {})", what.split(':').next().unwrap(), outcome.code);
+        *found.entry(kind).or_default() += 1;
         match undo {
             Undo::Sql(statements) => statements.iter().for_each(|sql| here.execute(sql)),
             Undo::File(path, Some(bytes)) => fs::write(path, bytes).unwrap(),
             Undo::File(path, None) => fs::remove_file(path).unwrap(),
         }
         let after = here.iotpipe(&["verify"]);
-        assert_eq!(after.code, 0, "seed {seed}, {db:?}: not undone: {what}\n{}{}", after.stdout, after.stderr);
+        assert_eq!(
+            after.code, 0,
+            "seed {seed}, {db:?}, {files:?}: not undone: {what}\n{}{}",
+            after.stdout, after.stderr
+        );
     }
-    println!("tamper on {db:?}: seed {seed}, {} manipulations, each found", found.values().sum::<u64>());
-    found.iter().for_each(|(what, n)| println!("    {n:4} times {what}"));
 }
 
 fn manipulate(world: &World, random: &mut ChaCha8Rng) -> Option<(String, Undo)> {
@@ -106,7 +130,8 @@ fn in_a_folder(world: &World, random: &mut ChaCha8Rng) -> Option<(String, Undo)>
     let name = files.choose(random)?;
     let path = world.path(folder).join(name);
     let bytes = fs::read(&path).unwrap();
-    let kind = ["reasons.csv", "rejected.csv"].iter().find(|kind| name.ends_with(**kind)).unwrap_or(&"file");
+    let kind =
+        ["reasons.csv", "rejected.csv", "rejected.jsonl"].iter().find(|kind| name.ends_with(**kind)).unwrap_or(&"file");
     let undo = Undo::File(path.clone(), Some(bytes.clone()));
     let what = match random.random_range(0..4) {
         0 => {
@@ -142,50 +167,13 @@ fn in_a_folder(world: &World, random: &mut ChaCha8Rng) -> Option<(String, Undo)>
     Some((format!("{folder}, {kind}, {what}: {name}"), undo))
 }
 
-/// Columns that prove nothing are left out: times, attempts, errors, claims, and the origin, which is a folder's.
-const TABLES: &[(&str, &str, &[&str])] = &[
-    (
-        "iot_raw_data",
-        "file_id = {file_id} AND line_number = {line_number}",
-        &["device_id", "ts", "file_id", "line_number", "co", "humidity", "light", "lpg", "motion", "smoke", "temp"],
-    ),
-    (
-        "file_aggregates",
-        "file_id = {file_id} AND device_id = {device_id} AND sensor = '{sensor}' AND window_start = {window_start}",
-        &["file_id", "device_id", "sensor", "window_start", "count", "min", "max", "mean", "m2"],
-    ),
-    (
-        "sensor_aggregates",
-        "device_id = {device_id} AND sensor = '{sensor}' AND window_start = {window_start}",
-        &["device_id", "sensor", "window_start", "count", "min", "max", "avg", "m2", "stddev"],
-    ),
-    ("device", "id = {id}", &["id", "name"]),
-    ("set_aside", "file_id = {file_id} AND because_of = {because_of}", &["file_id", "because_of", "rows"]),
-    ("contract", "hash = '{hash}'", &["hash", "body"]),
-    (
-        "manifest",
-        "id = {id}",
-        &[
-            "id",
-            "sha256",
-            "state",
-            "place",
-            "place_name",
-            "rows_total",
-            "rows_loaded",
-            "rows_rejected",
-            "rows_duplicate",
-            "contract_hash",
-            "quarantine_name",
-            "duplicate_of",
-            "source",
-        ],
-    ),
-];
-
 /// A row taken away, or one of its values changed.
 fn in_a_table(world: &World, random: &mut ChaCha8Rng) -> Option<(String, Undo)> {
     let (table, key, columns) = TABLES.choose(random)?;
+    // That of the other layout has not even the columns.
+    if world.number(&format!("SELECT count(*) FROM {table}")) == 0 {
+        return None;
+    }
     let list = columns.join(", ");
     // Times as the database keeps them, so that they can be written back.
     let listed: Vec<String> = columns.iter().map(|column| as_kept(world, column)).collect();
@@ -199,15 +187,29 @@ fn in_a_table(world: &World, random: &mut ChaCha8Rng) -> Option<(String, Undo)> 
         which = which.replace(&format!("{{{column}}}"), &text);
     }
     let values = |row: &Vec<Option<String>>| -> String {
-        let values: Vec<String> = columns.iter().zip(row).map(|(c, v)| literal(world, c, v.as_deref())).collect();
+        let value = |(column, value): (&&str, &Option<String>)| match (*table, value) {
+            ("rejection_sample", Some(text)) if *column == "value" => quoted(text),
+            (_, value) => literal(world, column, value.as_deref()),
+        };
+        let values: Vec<String> = columns.iter().zip(row).map(value).collect();
         format!("({})", values.join(", "))
     };
     // The whole table as it was, but for the manifest, which has more columns.
     let every: Vec<String> = all.iter().map(values).collect();
     let back =
         vec![format!("DELETE FROM {table}"), format!("INSERT INTO {table} ({list}) VALUES {}", every.join(", "))];
-    if *table == "device" && !is_used(world, row[0].as_deref()?) {
+    if *table == "device" && !is_used(world, "device_id", row[0].as_deref()?) {
         return None;
+    }
+    if *table == "sensor" && !is_used(world, "sensor_id", row[0].as_deref()?) {
+        return None;
+    }
+    // A file that is not loaded has no rows with which they could be compared.
+    if table.starts_with("rejection") || *table == "file_rejections" {
+        let loaded = format!("SELECT count(*) FROM manifest WHERE state = 'loaded' AND id = {}", row[0].as_deref()?);
+        if world.number(&loaded) == 0 {
+            return None;
+        }
     }
     let state = value("state");
     if random.random_bool(0.2) {
@@ -220,6 +222,10 @@ fn in_a_table(world: &World, random: &mut ChaCha8Rng) -> Option<(String, Undo)> 
     }
     let at = random.random_range(0..columns.len());
     let column = columns[at];
+    // Messages are for people, and what kind of value a sensor has is the contract's to say.
+    if ["message", "type"].contains(&column) {
+        return None;
+    }
     // The number of an entry says something where rows or notes have it, and its counts where it is loaded.
     let is_of_loaded = column == "id" || column.starts_with("rows_");
     if *table == "manifest" && is_of_loaded && state.as_deref() != Some("loaded") {
@@ -236,8 +242,13 @@ fn in_a_table(world: &World, random: &mut ChaCha8Rng) -> Option<(String, Undo)> 
     Some((what, Undo::Sql(vec![format!("UPDATE {table} SET {column} = {was} WHERE {now}")])))
 }
 
-fn is_used(world: &World, device: &str) -> bool {
-    world.number(&format!("SELECT count(*) FROM iot_raw_data WHERE device_id = {device}")) > 0
+fn is_used(world: &World, column: &str, id: &str) -> bool {
+    let tables = if column == "device_id" { &["iot_raw_data", "iot_raw_values"][..] } else { &["iot_raw_values"] };
+    tables.iter().any(|table| world.number(&format!("SELECT count(*) FROM {table} WHERE {column} = {id}")) > 0)
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
 }
 
 fn as_kept(world: &World, column: &str) -> String {
@@ -259,12 +270,17 @@ const TEXTS: &[&str] = &[
     "contract_hash",
     "quarantine_name",
     "source",
+    "type",
+    "text",
+    "rule",
+    "column_name",
+    "message",
 ];
 
 fn literal(world: &World, column: &str, value: Option<&str>) -> String {
     match value {
         None => "NULL".to_owned(),
-        Some(text) if TEXTS.contains(&column) => format!("'{}'", text.replace('\'', "''")),
+        Some(text) if TEXTS.contains(&column) => quoted(text),
         Some(text) if world.db == Db::Postgres && ["ts", "window_start"].contains(&column) => format!("'{text}'"),
         Some(text) if world.db == Db::Postgres && ["light", "motion"].contains(&column) => format!("{text} = 1"),
         Some(text) => text.to_owned(),
@@ -279,7 +295,9 @@ fn other(world: &World, table: &str, column: &str, value: Option<&str>, random: 
         "ts" | "window_start" => format!("{column} + {n}000000"),
         "light" | "motion" if world.db == Db::Postgres => format!("NOT {column}"),
         "light" | "motion" => format!("1 - {column}"),
-        "sensor" => "'another'".to_owned(),
+        "sensor" | "rule" | "column_name" => "'another'".to_owned(),
+        "text" => format!("'another-{n}'"),
+        "value" if table == "rejection_sample" => format!("'another-{n}'"),
         "name" => format!("'another-{n}'"),
         "body" => "'csv = { decimal = \",\" }'".to_owned(),
         "state" => {

@@ -71,6 +71,11 @@ impl Aggregates {
         self.sensors.len()
     }
 
+    /// Length of a window in microseconds.
+    pub fn window(&self) -> i64 {
+        self.window
+    }
+
     /// The window of `ts` (microseconds since 1970-01-01 UTC), counted from that day on.
     pub fn window_of(&self, ts: i64) -> i64 {
         ts.div_euclid(self.window)

@@ -1,5 +1,7 @@
 //! Numbers as CSV files write them.
 
+use unicode_normalization::UnicodeNormalization;
+
 /// What stands between the whole and the fraction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decimal {
@@ -77,37 +79,61 @@ pub enum Suffix<'u> {
 }
 
 impl NumberStyle {
-    /// What a number looks like without the dress in which people and spreadsheets put it: spaces that are no ASCII around
-    /// it, groups of three digits, a unit behind it. `None` where there is nothing to take off. To be asked for fields
-    /// that are no number as they stand.
+    /// What a number looks like without the dress in which people and spreadsheets put it: spaces that are no ASCII and marks
+    /// of direction around it, a typographic minus, groups of three digits, a unit behind it. `None` where there is nothing
+    /// to take off. To be asked for fields that are no number as they stand.
     pub fn plain(&self, field: &[u8], suffix: Suffix<'_>) -> Option<String> {
         let text = std::str::from_utf8(field).ok()?;
-        let bare = without_suffix(text.trim(), suffix)?.trim();
+        let bare =
+            without_suffix(text.trim_matches(|c: char| c.is_whitespace() || is_mark_of_direction(c)), suffix)?.trim();
+        // Several languages write it so, and programs that follow their habits.
+        let signed = bare.replace('\u{2212}', "-");
         let ungrouped = match self.thousands {
-            Some(mark) => without_groups(bare, mark, self.decimal)?,
-            None => bare.to_owned(),
+            Some(mark) => without_groups(&signed, mark, self.decimal)?,
+            None => signed,
         };
         (ungrouped != text).then_some(ungrouped)
     }
 }
 
 fn without_suffix<'t>(text: &'t str, suffix: Suffix<'_>) -> Option<&'t str> {
-    let end = text.rfind(|c: char| c.is_ascii_digit() || matches!(c, '.' | ',')).map_or(0, |at| at + 1);
+    let behind_digits = text.rfind(|c: char| c.is_ascii_digit() || matches!(c, '.' | ',')).map_or(0, |at| at + 1);
+    let end = match suffix {
+        // It may have digits of its own: `m3`.
+        Suffix::Unit(unit) if unit.contains(|c: char| c.is_ascii_digit() || matches!(c, '²' | '³')) => {
+            let mut places = text.char_indices().map(|(at, _)| at);
+            places.find(|at| bare_unit(&text[*at..]) == bare_unit(unit)).unwrap_or(behind_digits)
+        }
+        _ => behind_digits,
+    };
     let (number, behind) = text.split_at(end);
-    let bare = |unit: &str| unit.replace(['°', 'º', ' ', '\u{a0}'], "").to_lowercase();
     let fits = behind.is_empty()
         || match suffix {
             Suffix::None => false,
-            Suffix::Unit(unit) => bare(unit) == bare(behind),
+            Suffix::Unit(unit) => bare_unit(unit) == bare_unit(behind),
             Suffix::Any => true,
         };
     fits.then_some(number)
 }
 
+/// Without a degree's sign and spaces, in small letters, each character in the one form that it shares with its look-alikes.
+fn bare_unit(unit: &str) -> String {
+    let one_form: String = unit.chars().filter(|c| *c != 'º').nfkc().collect();
+    let bare = one_form.replace(|c: char| c == '°' || c.is_whitespace(), "").to_lowercase();
+    bare.strip_prefix("deg").map_or(bare.clone(), str::to_owned)
+}
+
+/// What programs put before a text that may be read from right to left.
+pub(super) fn is_mark_of_direction(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
 /// `None` where the marks do not stand before groups of three digits.
 fn without_groups(text: &str, mark: char, decimal: Decimal) -> Option<String> {
-    // People's spaces are of several kinds.
-    let is_mark = |c: char| c == mark || mark == ' ' && matches!(c, '\u{a0}' | '\u{202f}' | '\u{2009}');
+    // People's spaces are of several kinds, and so are their apostrophes.
+    let alike =
+        [&[' ', '\u{a0}', '\u{202f}', '\u{2009}'][..], &['\'', '’']].into_iter().find(|alike| alike.contains(&mark));
+    let is_mark = |c: char| c == mark || alike.is_some_and(|alike| alike.contains(&c));
     let whole_end = text.find([char::from(decimal.byte()), 'e', 'E']).unwrap_or(text.len());
     let (whole, rest) = text.split_at(whole_end);
     let unsigned = whole.trim_start_matches(['+', '-']);
@@ -180,6 +206,17 @@ mod tests {
             (&grouped, "1,020 hPa", Suffix::Unit("hPa"), Some("1020")),
             (&european, "1.021,5", Suffix::None, Some("1021,5")),
             (&style(Decimal::Comma, Some(' ')), "12\u{202f}345,6", Suffix::None, Some("12345,6")),
+            (&style(Decimal::Comma, Some('\u{a0}')), "12 345,6", Suffix::None, Some("12345,6")),
+            (&style(Decimal::Point, Some('\'')), "12’345.6", Suffix::None, Some("12345.6")),
+            (&plain, "\u{2212}5.5", Suffix::None, Some("-5.5")),
+            (&plain, "\u{200e}5.5\u{200e}", Suffix::None, Some("5.5")),
+            (&plain, "5 \u{2103}", Suffix::Unit("°C"), Some("5")),
+            (&plain, "5 degC", Suffix::Unit("°C"), Some("5")),
+            (&plain, "5 \u{b5}g/m³", Suffix::Unit("\u{3bc}g/m3"), Some("5")),
+            (&plain, "5 degF", Suffix::Unit("°C"), None),
+            (&plain, "5 W/m2", Suffix::Unit("W/m²"), Some("5")),
+            (&plain, "5.25 m3", Suffix::Unit("m3"), Some("5.25")),
+            (&plain, "5 m2", Suffix::Unit("m3"), None),
         ] {
             assert_eq!(style.plain(text.as_bytes(), suffix).as_deref(), expected, "{text}");
         }

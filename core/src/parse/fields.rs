@@ -285,6 +285,7 @@ impl FieldIndex {
                 },
                 (None, _) if !last => return Err(Split::More),
                 (None, _) => (quote, FieldEnd::File),
+                (Some(b' '), _) if delimiter != b' ' => (quote, end_behind_spaces(bytes, quote + 1, delimiter, last)?),
                 _ => return Err(Split::Malformed),
             };
             let place = match escaped_from {
@@ -297,6 +298,25 @@ impl FieldIndex {
             self.add(place);
             return Ok(next);
         }
+    }
+}
+
+/// What comes behind the spaces at `at`, which follow a closing quote.
+#[cold]
+fn end_behind_spaces(bytes: &[u8], at: usize, delimiter: u8, last: bool) -> Result<FieldEnd, Split> {
+    let end = at + bytes[at..].iter().take_while(|b| **b == b' ').count();
+    match bytes.get(end) {
+        None if last => Ok(FieldEnd::File),
+        None => Err(Split::More),
+        Some(&b) if b == delimiter => Ok(FieldEnd::Delimiter(end + 1)),
+        Some(b'\n') => Ok(FieldEnd::Line(end)),
+        Some(b'\r') => match LineEnds::Lf.here(bytes, end, last) {
+            Here::Yes(next) if bytes[next - 1] == b'\n' => Ok(FieldEnd::Line(next - 1)),
+            Here::Yes(_) => Ok(FieldEnd::File),
+            Here::More => Err(Split::More),
+            Here::No => Err(Split::Malformed),
+        },
+        Some(_) => Err(Split::Malformed),
     }
 }
 

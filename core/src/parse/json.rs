@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::fields::Place;
@@ -12,40 +13,41 @@ use crate::contract::{ColumnName, Contract};
 /// The values of a contract, in the order in which they become fields.
 #[derive(Debug, Clone)]
 pub(super) struct JsonFields {
-    fields: Vec<JsonField>,
+    names: Vec<String>,
+    paths: Vec<Path>,
 }
 
-/// One of them.
+/// Where the value of a field may stand.
 #[derive(Debug, Clone)]
-struct JsonField {
-    name: String,
-    /// The keys that lead to it from the outside in, for each of its spellings: as one name, and cut at its points.
-    paths: Vec<Vec<String>>,
+struct Path {
+    field: usize,
+    /// From the outside in; numbers from 0 lead through arrays.
+    keys: Vec<String>,
 }
 
 impl JsonFields {
-    /// Those that `contract` names.
+    /// Those that `contract` names: each spelling as one name, and cut at its points.
     pub(super) fn of(contract: &Contract) -> Self {
-        let mut fields: Vec<JsonField> = Vec::new();
+        let mut fields = Self { names: Vec::new(), paths: Vec::new() };
         for column in contract.columns() {
-            if !fields.iter().any(|field| field.name == column.shown()) {
-                fields.push(JsonField { name: column.shown().to_owned(), paths: paths(column) });
+            if !fields.names.iter().any(|name| name == column.shown()) {
+                let field = fields.names.len();
+                fields.names.push(column.shown().to_owned());
+                fields.paths.extend(paths(column).into_iter().map(|keys| Path { field, keys }));
             }
         }
-        Self { fields }
+        fields
     }
 
     pub(super) fn names(&self) -> Vec<Vec<u8>> {
-        self.fields.iter().map(|field| field.name.as_bytes().to_vec()).collect()
+        self.names.iter().map(|name| name.as_bytes().to_vec()).collect()
     }
 
     /// `None` where the line is no object.
     pub(super) fn values(&self, line: &[u8]) -> Option<Vec<Option<Value>>> {
-        let text = std::str::from_utf8(line).ok()?;
-        let mut values = vec![None; self.fields.len()];
-        let all: Vec<(usize, &[String])> =
-            self.fields.iter().enumerate().flat_map(|(i, f)| f.paths.iter().map(move |p| (i, p.as_slice()))).collect();
-        object(text, text, &all, &mut values)?;
+        let line = std::str::from_utf8(line).ok()?;
+        let mut values = vec![None; self.names.len()];
+        Within { fields: self, line, above: &[] }.object(line, &mut values)?;
         Some(values)
     }
 }
@@ -93,44 +95,87 @@ fn paths(column: &ColumnName) -> Vec<Vec<String>> {
     spellings.iter().flat_map(both).collect()
 }
 
-/// Looks in the object `raw`, which stands in `line`, for what is wanted. Of equal keys the last counts.
-fn object(line: &str, raw: &str, wanted: &[(usize, &[String])], values: &mut [Option<Value>]) -> Option<()> {
-    let Entries(entries) = serde_json::from_str(raw).ok()?;
-    for (key, value) in entries {
-        let mut within = Vec::new();
-        for (field, path) in wanted {
-            match path {
-                [last] if *last == key => values[*field] = value_of(line, value.get()),
-                [first, rest @ ..] if *first == key => within.push((*field, rest)),
+/// A value of a line, and the keys that lead to it.
+#[derive(Clone, Copy)]
+struct Within<'a> {
+    fields: &'a JsonFields,
+    line: &'a str,
+    above: &'a [String],
+}
+
+impl<'a> Within<'a> {
+    /// What is wanted in here, with the keys that are left; the first of these is looked for among its own.
+    fn wanted(self) -> impl Iterator<Item = (&'a Path, &'a [String])> {
+        self.fields.paths.iter().filter_map(move |path| match path.keys.strip_prefix(self.above)? {
+            [] => None,
+            left => Some((path, left)),
+        })
+    }
+
+    /// The value behind the next of the keys of `path`.
+    fn below(self, path: &'a Path) -> Self {
+        Self { above: &path.keys[..=self.above.len()], ..self }
+    }
+
+    /// Looks in an object for what is wanted. Of equal keys the last counts.
+    fn object(self, raw: &str, values: &mut [Option<Value>]) -> Option<()> {
+        let mut json = serde_json::Deserializer::from_str(raw);
+        json.deserialize_map(Object { within: self, values }).and_then(|()| json.end()).ok()
+    }
+
+    fn array(self, raw: &str, values: &mut [Option<Value>]) -> Option<()> {
+        let elements: Vec<&RawValue> = serde_json::from_str(raw).ok()?;
+        for (path, left) in self.wanted() {
+            let element = left[0].parse::<usize>().ok().and_then(|n| elements.get(n));
+            match (element, left) {
+                (Some(element), [_]) => values[path.field] = value_of(self.line, element.get()),
+                (Some(element), _) => self.below(path).any(element.get(), values)?,
                 _ => {}
             }
         }
-        below(line, value.get(), &within, values)?;
+        Some(())
     }
-    Some(())
-}
 
-/// Looks for what is wanted in a value, if it is an object, or an array, whose elements are named by their numbers from 0.
-fn below(line: &str, raw: &str, wanted: &[(usize, &[String])], values: &mut [Option<Value>]) -> Option<()> {
-    match raw.as_bytes().first() {
-        _ if wanted.is_empty() => Some(()),
-        Some(b'{') => object(line, raw, wanted, values),
-        Some(b'[') => array(line, raw, wanted, values),
-        _ => Some(()),
-    }
-}
-
-fn array(line: &str, raw: &str, wanted: &[(usize, &[String])], values: &mut [Option<Value>]) -> Option<()> {
-    let elements: Vec<&RawValue> = serde_json::from_str(raw).ok()?;
-    for (field, path) in wanted {
-        let element = path.first().and_then(|number| number.parse::<usize>().ok()).and_then(|n| elements.get(n));
-        match (element, path) {
-            (Some(element), [_]) => values[*field] = value_of(line, element.get()),
-            (Some(element), [_, rest @ ..]) => below(line, element.get(), &[(*field, rest)], values)?,
-            _ => {}
+    /// Looks in a value that may hold others.
+    fn any(self, raw: &str, values: &mut [Option<Value>]) -> Option<()> {
+        match raw.as_bytes().first() {
+            Some(b'{') => self.object(raw, values),
+            Some(b'[') => self.array(raw, values),
+            _ => Some(()),
         }
     }
-    Some(())
+}
+
+/// Takes what is wanted out of an object as it is read; all else is skipped, and kept nowhere.
+struct Object<'a, 'v> {
+    within: Within<'a>,
+    values: &'v mut [Option<Value>],
+}
+
+impl<'de> Visitor<'de> for Object<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(Key(key)) = map.next_key::<Key<'de>>()? {
+            let raw = map.next_value::<&'de RawValue>()?.get();
+            let mut holder = None;
+            for (path, left) in self.within.wanted().filter(|(_, left)| left[0] == key) {
+                match left {
+                    [_] => self.values[path.field] = value_of(self.within.line, raw),
+                    _ => holder = Some(path),
+                }
+            }
+            if let Some(path) = holder {
+                let read = self.within.below(path).any(raw, self.values);
+                read.ok_or_else(|| A::Error::custom("an object or array that can't be read"))?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A string without its quotes, anything else as it is written; nothing for null.
@@ -150,16 +195,16 @@ fn value_of(line: &str, raw: &str) -> Option<Value> {
 struct Entries<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Entries<'a> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl<'de> serde::de::Visitor<'de> for Visitor {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct All;
+        impl<'de> Visitor<'de> for All {
             type Value = Entries<'de>;
 
             fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 formatter.write_str("an object")
             }
 
-            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Entries<'de>, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries<'de>, A::Error> {
                 let mut entries = Vec::new();
                 while let Some(key) = map.next_key::<Key<'de>>()? {
                     entries.push((key.0, map.next_value()?));
@@ -167,7 +212,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Entries<'a> {
                 Ok(Entries(entries))
             }
         }
-        deserializer.deserialize_map(Visitor)
+        deserializer.deserialize_map(All)
     }
 }
 

@@ -139,5 +139,9 @@ fn quoted(
         true => index.add_unescaped(&content),
         false => index.add(Place::plain(start, at)),
     }
-    behind(bytes, at + 1, dialect, last).ok_or(Split::Malformed)
+    let end = match dialect.delimiter {
+        Delimiter::Byte(b' ') | Delimiter::Whitespace => at + 1,
+        Delimiter::Byte(_) => behind_spaces(bytes, at + 1),
+    };
+    behind(bytes, end, dialect, last).ok_or(Split::Malformed)
 }

@@ -1,5 +1,7 @@
 //! What to write instead, where a contract does not fit a file's header.
 
+use unicode_normalization::UnicodeNormalization;
+
 use crate::contract::{ColumnName, Contract, Delimiter, DeviceRule};
 use crate::printable::{excerpt, printable};
 
@@ -36,9 +38,11 @@ pub(super) fn not_found(contract: &Contract, header: &[Vec<u8>], names: &[String
     };
     let hint = other_case(names, column)
         .or_else(|| encoding(contract, header))
+        .or_else(|| looks_alike(names, column))
         .or_else(|| delimiter(contract, names, column))
         .or_else(|| long_layout(contract, names))
         .or_else(|| json(names))
+        .or_else(|| line_protocol(names))
         .or_else(|| header_is_missing(contract, names))
         .or_else(|| similar(names, column))
         .or_else(|| no_device(contract, column))
@@ -56,12 +60,72 @@ pub(super) fn other_case(names: &[String], column: &ColumnName) -> Option<String
     let ColumnName::Spelled(spellings) = column else { return None };
     let lower: Vec<String> = spellings.iter().map(|s| s.trim().to_lowercase()).collect();
     let found = names.iter().find(|name| lower.contains(&name.to_lowercase()))?;
-    Some(format!("; \"{}\" differs by its case alone: write it so in the contract's `column`", printable(found)))
+    Some(format!("; {} differs by its case alone: write it so in the contract's `column`", toml_string(found)))
+}
+
+/// A name that only looks like one of the column's spellings.
+pub(super) fn looks_alike(names: &[String], column: &ColumnName) -> Option<String> {
+    let ColumnName::Spelled(spellings) = column else { return None };
+    let (spelling, found) = spellings.iter().find_map(|spelling| {
+        let alike = |name: &&String| *name != spelling && skeleton(name) == skeleton(spelling);
+        names.iter().find(alike).map(|name| (spelling, name))
+    })?;
+    let others: Vec<String> = found
+        .chars()
+        .filter(|c| !c.is_ascii() && !spelling.contains(*c))
+        .map(|c| format!("U+{:04X}", u32::from(c)))
+        .collect();
+    let characters = match others.as_slice() {
+        [] => String::new(),
+        others => format!(" ({})", others.join(", ")),
+    };
+    Some(format!(
+        "; {} only looks the same, it has other characters{characters}: write it so in the contract's `column`",
+        toml_string(found)
+    ))
+}
+
+/// What a name has in common with those that look the same.
+fn skeleton(name: &str) -> String {
+    let seen =
+        name.chars().filter(|c| printable(c.encode_utf8(&mut [0; 4])).len() <= c.len_utf8() || c.is_whitespace());
+    let alike = seen.map(|c| match c {
+        'º' | '˚' | 'ᵒ' => '°',
+        '‐' | '‑' | '–' | '—' | '−' => '-',
+        '’' | '‘' => '\'',
+        c if c.is_whitespace() => ' ',
+        c => c,
+    });
+    alike.nfkc().collect::<String>().trim().to_owned()
+}
+
+/// `text` as a string of TOML, in which nothing is hidden.
+fn toml_string(text: &str) -> String {
+    let mut string = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => string.extend(['\\', c]),
+            '\t' => string.push_str("\\t"),
+            c if printable(c.encode_utf8(&mut [0; 4])).len() > c.len_utf8() => {
+                string.push_str(&format!("\\u{:04X}", u32::from(c)));
+            }
+            c => string.push(c),
+        }
+    }
+    string + "\""
 }
 
 fn encoding(contract: &Contract, header: &[Vec<u8>]) -> Option<String> {
     if header.iter().any(|name| name.contains(&0)) {
-        return Some("; it has NUL bytes: if it is UTF-16, csv.encoding = \"utf-16le\" reads it".to_owned());
+        let nul = |name: &Vec<u8>| name.iter().filter(|byte| **byte == 0).count();
+        let (nuls, bytes) = (header.iter().map(nul).sum::<usize>(), header.iter().map(Vec::len).sum::<usize>());
+        if !(0.4..0.9).contains(&(nuls as f64 / bytes as f64)) {
+            return Some("; it has NUL bytes: is this a text file?".to_owned());
+        }
+        let order = if header.first().is_some_and(|name| name.first() == Some(&0)) { "be" } else { "le" };
+        return Some(format!(
+            "; it has NUL bytes: if it is UTF-16, csv.encoding = \"utf-16{order}\" reads it (UTF-32 is not read)"
+        ));
     }
     let is_text = header.iter().all(|name| std::str::from_utf8(name).is_ok());
     match (is_text, contract.csv.encoding) {
@@ -76,10 +140,26 @@ fn encoding(contract: &Contract, header: &[Vec<u8>]) -> Option<String> {
 fn delimiter(contract: &Contract, names: &[String], column: &ColumnName) -> Option<String> {
     let [only] = names else { return None };
     let means = |name: &str| column.fits(name.trim().trim_matches('"'));
-    let found = [",", ";", "\t", "|"].into_iter().find(|d| only.split(d).any(means));
-    let is_whitespace = || contract.csv.delimiter != Delimiter::Whitespace && only.split_whitespace().any(means);
-    let found = found.or_else(|| is_whitespace().then_some("whitespace"))?;
-    Some(format!("; is csv.delimiter = {found:?}?"))
+    if let Delimiter::Byte(delimiter) = contract.csv.delimiter
+        && only.split(char::from(delimiter)).any(means)
+    {
+        return Some("; each line stands in quotes as a whole: so its fields are none".to_owned());
+    }
+    let delimits = |d: &char| only.split(*d).any(means);
+    let common = [',', ';', '\t', '|'].into_iter().find(delimits);
+    let is_whitespace = contract.csv.delimiter != Delimiter::Whitespace && only.split_whitespace().any(means);
+    if common.is_none() && is_whitespace {
+        return Some("; is csv.delimiter = \"whitespace\"?".to_owned());
+    }
+    let may_delimit = |c: &char| !c.is_alphanumeric() && !matches!(c, '"' | '_');
+    let found = common.or_else(|| only.chars().filter(may_delimit).find(delimits))?;
+    Some(match found.is_ascii() {
+        true => format!("; is csv.delimiter = {}?", toml_string(&found.to_string())),
+        false => format!(
+            "; its fields are separated by \"{}\", which is no character of ASCII: no csv.delimiter reads it",
+            printable(&found.to_string())
+        ),
+    })
 }
 
 /// Names of the two columns by which rows of one measurement are told.
@@ -123,6 +203,15 @@ fn json(names: &[String]) -> Option<String> {
     })
 }
 
+/// `air,host=a temp=21.5 1714521600000000000`
+fn line_protocol(names: &[String]) -> Option<String> {
+    let last = names.last()?;
+    let mut parts = last.rsplit(' ');
+    let is_time = parts.next().is_some_and(|time| time.len() > 9 && time.bytes().all(|byte| byte.is_ascii_digit()));
+    (is_time && parts.next().is_some_and(|fields| fields.contains('=')))
+        .then(|| "; where each line is InfluxDB's, source.format = \"line_protocol\" reads them".to_owned())
+}
+
 /// A header that begins as comments do.
 fn comment(contract: &Contract, names: &[String]) -> Option<String> {
     let mark = names.first()?.chars().next().filter(|c| matches!(c, '#' | '%' | '!' | '*') || *c == '/')?;
@@ -140,7 +229,7 @@ fn similar(names: &[String], column: &ColumnName) -> Option<String> {
         wanted.iter().any(|wanted| *wanted == name || holds(&name, wanted) || holds(wanted, &name))
     };
     let found = names.iter().find(is_similar)?;
-    Some(format!("; is \"{}\" meant? Write it so in the contract's `column`", printable(found)))
+    Some(format!("; is {} meant? Write it so in the contract's `column`", toml_string(found)))
 }
 
 fn no_device(contract: &Contract, column: &ColumnName) -> Option<String> {

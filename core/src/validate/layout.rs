@@ -155,7 +155,8 @@ fn position_of(names: &[String], column: &ColumnName) -> Result<Option<usize>, F
     let mut places = (0..names.len()).filter(|&i| column.fits(&names[i]));
     match (places.next(), places.next()) {
         (Some(first), Some(second)) => Err(missing(format!(
-            "column \"{}\" stands twice in the header (fields {} and {}: {}, {})",
+            "column \"{}\" stands twice in the header (fields {} and {}: {}, {}); csv.header gives the columns names of their \
+             own (with csv.skip_lines, which skips the header)",
             printable(column.shown()),
             first + 1,
             second + 1,
@@ -168,10 +169,12 @@ fn position_of(names: &[String], column: &ColumnName) -> Result<Option<usize>, F
 
 /// As [`position_of`], where a file need not have the column. One that is spelled another way is no absent one.
 fn optional(names: &[String], column: &ColumnName) -> Result<usize, FileRejection> {
-    match (position_of(names, column)?, advice::other_case(names, column)) {
-        (Some(at), _) => Ok(at),
-        (None, None) => Ok(ABSENT),
-        (None, Some(hint)) => Err(missing(format!("the header has no column \"{}\"{hint}", printable(column.shown())))),
+    if let Some(at) = position_of(names, column)? {
+        return Ok(at);
+    }
+    match advice::other_case(names, column).or_else(|| advice::looks_alike(names, column)) {
+        None => Ok(ABSENT),
+        Some(hint) => Err(missing(format!("the header has no column \"{}\"{hint}", printable(column.shown())))),
     }
 }
 

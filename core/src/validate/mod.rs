@@ -24,7 +24,8 @@ use value::{no_text, value};
 /// otherwise under the same contract: what an earlier version judged is told apart by it.
 ///
 /// 1: the first version. 2: a leap second is `bad_timestamp`, and -0 is 0. 3: line ends, headers within a file, rows of
-/// nothing but delimiters, digits that nothing keeps apart, leap seconds at the end of a day, texts told by content.
+/// nothing but delimiters, digits that nothing keeps apart, leap seconds at the end of a day, texts told by content, spaces
+/// behind a closing quote, numbers and times as programs write them that follow a language's habits.
 pub const JUDGE: i32 = 3;
 
 /// What a first row may be whose time has nearly no digits.
@@ -156,7 +157,7 @@ impl<'a> Validator<'a> {
                 let message = format!("a quoted field is not closed, or text follows its closing quote{hint}");
                 (Rule::UnclosedQuote, message)
             }
-            Some(Problem::NotJson) => (Rule::NotJson, no_object(row.bytes) + self.csv_perhaps(row.bytes)),
+            Some(Problem::NotJson) => (Rule::NotJson, no_object(row.bytes) + self.other_lines(row.bytes)),
             Some(Problem::NotLineProtocol) => (
                 Rule::NotLineProtocol,
                 "not a line such as `weather,device=roof temp=21.5,rain=0i 1700000000`".to_owned(),
@@ -175,11 +176,17 @@ impl<'a> Validator<'a> {
         Some(whole_row(row, rule, message))
     }
 
-    /// Before the first reading, a line that does not even begin as an object.
-    fn csv_perhaps(&self, line: &[u8]) -> &'static str {
-        match self.devices.names().is_empty() && !line.trim_ascii_start().starts_with(b"{") {
-            true => " (source.format = \"csv\" reads fields between delimiters)",
-            false => "",
+    /// Before the first reading: what a file may be whose lines are no objects.
+    fn other_lines(&self, line: &[u8]) -> &'static str {
+        if !self.devices.names().is_empty() {
+            return "";
+        }
+        match line.trim_ascii() {
+            [b'[', ..] | [b'{', .., b','] => " (a list of objects: `jq -c '.[]'` makes lines of it)",
+            b"{" => " (an object over several lines: `jq -c .` makes one of them)",
+            [b'{', ..] | [b'"' | b'}' | b']', ..] => "",
+            [b'#', ..] | [b'/', b'/', ..] => " (csv.comment skips lines that begin so)",
+            _ => " (source.format = \"csv\" reads fields between delimiters)",
         }
     }
 

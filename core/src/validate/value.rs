@@ -24,7 +24,7 @@ pub(super) fn value(
             let v = match parse_float(field, contract.csv.numbers.decimal) {
                 Some(v) => v,
                 None => dressed(contract, sensor, field, parse_float)
-                    .ok_or_else(|| (Rule::NotANumber, not_a_number(contract, "a finite number", field)))?,
+                    .ok_or_else(|| (Rule::NotANumber, not_a_number(contract, sensor, "a finite number", field)))?,
             };
             if nulls.contains_number(v) {
                 return null(sensor);
@@ -36,7 +36,7 @@ pub(super) fn value(
             let v = match parse_integer(field, contract.csv.numbers.decimal) {
                 Some(v) => v,
                 None => dressed(contract, sensor, field, parse_integer)
-                    .ok_or_else(|| (Rule::NotANumber, no_whole_number(contract, field)))?,
+                    .ok_or_else(|| (Rule::NotANumber, no_whole_number(contract, sensor, field)))?,
             };
             if nulls.contains_number(v as f64) {
                 return null(sensor);
@@ -80,32 +80,52 @@ fn dressed<T>(
 }
 
 #[cold]
-fn no_whole_number(contract: &Contract, field: &[u8]) -> String {
+fn no_whole_number(contract: &Contract, sensor: &Sensor, field: &[u8]) -> String {
     let what = "a whole number of 64 bits";
     match parse_float(field, contract.csv.numbers.decimal) {
         Some(_) => format!("not {what} (type = \"float\" reads it)"),
-        None => not_a_number(contract, what, field),
+        None => not_a_number(contract, sensor, what, field),
     }
 }
 
 /// Says too which key of the contract might read it.
 #[cold]
-fn not_a_number(contract: &Contract, what: &str, field: &[u8]) -> String {
+fn not_a_number(contract: &Contract, sensor: &Sensor, what: &str, field: &[u8]) -> String {
     let has = |byte| memchr::memchr(byte, field).is_some();
     let digits = field.iter().any(u8::is_ascii_digit);
+    let begin = std::str::from_utf8(field).ok().and_then(|text| text.chars().next()).unwrap_or_default();
+    let ends_otherwise = field.last().is_some_and(|b| !b.is_ascii_digit() && *b != b'.');
     let hint = match (field, contract.csv.numbers.decimal.byte()) {
         (b"true" | b"false" | b"on" | b"off" | b"True" | b"False" | b"TRUE" | b"FALSE" | b"ON" | b"OFF", _) => {
             " (type = \"boolean\" reads it)"
         }
+        _ if matches!(begin, '\'' | '‘' | '“' | '„' | '«') => {
+            " (only \" is a quote: this one is a part of the field)"
+        }
+        _ if matches!(begin, '{' | '[') => " (a path leads into an object or a list: column = \"a.b\", \"a.0\")",
+        _ if begin == '=' => " (a spreadsheet's formula, not its value)",
         (b"-" | b"--" | b"---" | b"?", _) => " (if it means \"no value\": see csv.null_values)",
         _ if !digits => " (if it means \"no value\": see csv.null_values; type = \"text\" reads any text)",
         (_, b'.') if has(b',') && has(b'.') && contract.csv.numbers.thousands.is_none() => " (see csv.thousands)",
         (_, b'.') if has(b',') => " (see csv.decimal and csv.thousands)",
         (_, b',') if has(b'.') => " (see csv.decimal and csv.thousands)",
-        (field, _) if field.last().is_some_and(|b| !b.is_ascii_digit() && *b != b'.') => " (see strip_unit)",
+        _ if ends_otherwise && sensor.strip_unit => " (behind it stands another unit than the sensor's)",
+        _ if ends_otherwise => " (see strip_unit)",
+        _ if contract.csv.numbers.thousands.is_none() && are_groups(field) => " (see csv.thousands)",
         _ => "",
     };
     format!("not {what}{hint}")
+}
+
+/// Digits, and spaces or apostrophes before the last three of them.
+fn are_groups(field: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(field);
+    let mut groups = text.split(|c: char| c.is_whitespace() || matches!(c, '\'' | '’'));
+    let is_first = groups.next().is_some_and(|first| first.ends_with(|c: char| c.is_ascii_digit()));
+    let mut behind = groups.peekable();
+    is_first
+        && behind.peek().is_some()
+        && behind.all(|group| group.bytes().take(3).filter(u8::is_ascii_digit).count() == 3)
 }
 
 #[inline]

@@ -81,7 +81,8 @@ impl RejectionLimit {
         Self { max_rejected_ratio, line_bytes: 0, rejected_bytes: 0, seen: Tally::default() }
     }
 
-    /// Counts `row`, with its verdict where it was rejected, and says when the file need not be read on.
+    /// Counts `row`, which was not skipped, with its verdict where it was rejected, and says when the file need not be read
+    /// on.
     pub(super) fn check(&mut self, row: &RawRow<'_>, rejected: Option<Verdict>) -> Result<(), Error> {
         self.seen.total += i64::from(!row.continuation);
         if !matches!(rejected, Some(Verdict::Rejected | Verdict::Continuation)) {

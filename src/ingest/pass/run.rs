@@ -246,9 +246,11 @@ impl Judging<'_> {
         let mut limit = RejectionLimit::new(self.max_rejected_ratio);
         while listening && let Some(block) = blocks.next_block().map_err(unreadable)? {
             for row in block.rows() {
-                let rejections = batch.rejections.len();
+                let (rejections, skipped) = (batch.rejections.len(), batch.skipped);
                 self.validator.judge(&row, &mut batch);
-                limit.check(&row, batch.rejections.get(rejections).map(|rejection| rejection.verdict))?;
+                if batch.skipped == skipped {
+                    limit.check(&row, batch.rejections.get(rejections).map(|rejection| rejection.verdict))?;
+                }
                 if batch.weight() >= share.bytes() {
                     if self.stop.load(Ordering::Relaxed) {
                         return Err(Error::Stopped);
@@ -306,9 +308,12 @@ fn header_of(rows: &mut RowReader<impl Read>, contract: &Contract) -> Result<Hea
         .ok_or_else(|| Error::Refused(FileRejection::new(Rule::Empty, "the file has no header".to_owned())))?;
     if let Some(problem) = header.problem {
         let rule = if problem == Problem::TooLong { Rule::TooLong } else { Rule::UnclosedQuote };
-        let hint = match header.bytes.trim_ascii_start().starts_with(b"{") {
-            true => "where each line is a JSON object, source.format = \"jsonl\" reads them",
-            false => "see csv.skip_lines and csv.multiline",
+        let hint = match header.bytes.trim_ascii_start().first() {
+            Some(b'{') => "where each line is a JSON object, source.format = \"jsonl\" reads them",
+            Some(b'[') => {
+                "if it is a list of JSON: `jq -c '.[]'` makes lines of it, which source.format = \"jsonl\" reads"
+            }
+            _ => "see csv.skip_lines and csv.multiline",
         };
         let message = format!("the header line is malformed: no column can be told from it; {hint}");
         return Err(Error::Refused(FileRejection::new(rule, message)));

@@ -3,6 +3,7 @@
 
 mod check;
 mod receipt;
+mod rejections;
 mod second_pass;
 mod unaccounted;
 

@@ -7,6 +7,7 @@ use iotpipe_core::reading::Tally;
 use iotpipe_core::validate::JUDGE;
 
 use super::receipt::{Compared, Receipt};
+use super::rejections::compare_rejections;
 use crate::error::Error;
 use crate::ingest::Context;
 use crate::ingest::pass::{PassInput, Passed, run_pass};
@@ -61,7 +62,6 @@ fn second_pass(
     receipt: &mut Receipt,
 ) -> Result<Findings, Error> {
     let is_of_this_judge = entry.judge == Some(JUDGE);
-    let stored_aggregates = snapshot.aggregates_of(entry.id)?;
     let mut quarantine = QuarantineAudit::new(context.quarantine_names(entry))?;
     let mut aggregates = context.aggregates(contract);
     let mut audit = AuditSink::new(snapshot, contract, entry.id);
@@ -76,12 +76,16 @@ fn second_pass(
         memory: &context.batch_memory,
         stop: context.stop,
     };
-    let Passed { tally, devices, .. } = run_pass(input, contract, &mut [&mut audit, &mut aggregates, &mut quarantine])?;
+    let Passed { tally, devices, offences, .. } =
+        run_pass(input, contract, &mut [&mut audit, &mut aggregates, &mut quarantine])?;
     bar.finish_and_clear();
     receipt.checksum = Some(format!("{:032x}", audit.checksum()));
     let mut findings = audit.into_findings(stored_rows, tally.loaded, is_of_this_judge)?;
+    if is_of_this_judge {
+        compare_rejections(snapshot, entry.id, &offences, &mut findings)?;
+    }
     compare_counts(&tally, receipt, &mut findings);
-    compare_aggregates(aggregates, &devices, &stored_aggregates, is_of_this_judge, &mut findings)?;
+    compare_aggregates(&aggregates, &devices, snapshot, entry.id, is_of_this_judge, &mut findings)?;
     let (reasons, rejected) = quarantine.into_findings()?;
     reasons.into_lines().into_iter().for_each(|line| findings.add(line));
     compare_rejected_rows(context, entry, rejected, receipt, &mut findings)?;

@@ -4,12 +4,9 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, UNIX_EPOCH};
 
-use super::super::digest::{copy_hashed, sha256_of};
-use super::super::open::open_file;
-use super::super::stamp::Stamp;
-use super::filesystem::{create_parent, rename_without_overwriting, sync_folder};
+use super::super::digest::sha256_of;
+use super::filesystem::{rename_without_overwriting, sync_folder};
 use super::names::split_name;
 use crate::error::Error;
 
@@ -43,37 +40,6 @@ pub fn copy_into(path: &Path, target: &Path, sha256: &str, unfinished: &Path) ->
         sync_folder(target)
     };
     copy().inspect_err(|_: &io::Error| drop(fs::remove_file(unfinished))).map_err(Error::storage(target))
-}
-
-/// Gives an archived file to which a writer appended back under the name `delivered`, with all that it has, and leaves its
-/// first bytes, of this size, time and `sha256`, in the archive. `unfinished` is the name of these until they are whole.
-///
-/// The longer file has its second name before the first one goes: a crash in between leaves both.
-///
-/// # Errors
-/// [`Error::Storage`], also where `delivered` is taken; [`Error::Changed`] where the first bytes are others.
-pub fn split_grown(
-    archive: &Path,
-    delivered: &Path,
-    (stamp, sha256): (Stamp, &str),
-    unfinished: &Path,
-) -> Result<(), Error> {
-    let prefix = || {
-        let mut copy = File::create(unfinished)?;
-        let found = copy_hashed(&mut open_file(archive)?, &mut copy, stamp.size.unsigned_abs())?;
-        copy.set_modified(UNIX_EPOCH + Duration::from_micros(stamp.modified_at.unsigned_abs()))?;
-        copy.sync_all().map(|()| found == sha256)
-    };
-    let give_back = || {
-        create_parent(delivered)?;
-        fs::hard_link(archive, delivered).and_then(|()| sync_folder(delivered))
-    };
-    let split = match prefix() {
-        Ok(true) => give_back().map_err(Error::storage(delivered)).and_then(|()| durable_rename(unfinished, archive)),
-        Ok(false) => Err(Error::Changed),
-        Err(e) => Err(Error::storage(unfinished)(e)),
-    };
-    split.inspect_err(|_| drop(fs::remove_file(unfinished)))
 }
 
 /// Renames over whatever is there, and makes the new name durable.

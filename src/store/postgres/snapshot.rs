@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use futures_util::TryStreamExt;
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::Postgres;
 
@@ -10,7 +11,7 @@ use super::raw_table::{RawTable, ids_of_sensors};
 use crate::store::connection::Store;
 use crate::store::duplicate::Earlier;
 use crate::store::error::StoreError;
-use crate::store::snapshot::{self, FileRows, Snapshot, StoredAggregate};
+use crate::store::snapshot::{self, DeviceIds, FileRows, SampledRow, Share, Snapshot, StoredAggregate};
 use iotpipe_core::aggregate::Stats;
 use iotpipe_core::contract::Contract;
 use iotpipe_core::devices::DeviceNames;
@@ -21,7 +22,7 @@ pub(in crate::store) struct PostgresSnapshot<'a> {
     transaction: sqlx::Transaction<'static, Postgres>,
     /// Dropped behind the transaction, whose rollback needs the runtime's context.
     _runtime: tokio::runtime::EnterGuard<'a>,
-    ids: HashMap<String, i32>,
+    ids: DeviceIds,
     sensors: HashMap<String, i32>,
 }
 
@@ -30,12 +31,15 @@ impl<'a> PostgresSnapshot<'a> {
         let (transaction, ids, sensors) = store.wait(async {
             let pool = store.db.get_postgres_connection_pool();
             let mut transaction = pool.begin_with(connection::BEGIN_SNAPSHOT).await?;
-            let ids = sqlx::query_as::<_, (String, i32)>("SELECT name, id FROM device")
-                .persistent(false)
-                .fetch_all(&mut *transaction)
-                .await?;
+            let mut ids = DeviceIds::default();
+            let stored = sqlx::query_as::<_, (String, i32)>("SELECT name, id FROM device").persistent(false);
+            let mut stored = stored.fetch(&mut *transaction);
+            while let Some((name, id)) = stored.try_next().await? {
+                ids.add(&name, id.into());
+            }
+            drop(stored);
             let sensors = ids_of_sensors(&mut transaction).await?;
-            Ok::<_, sqlx::Error>((transaction, ids.into_iter().collect(), sensors))
+            Ok::<_, sqlx::Error>((transaction, ids, sensors))
         })?;
         Ok(Self { store, transaction, _runtime: store.runtime.enter(), ids, sensors })
     }
@@ -48,7 +52,7 @@ impl Snapshot for PostgresSnapshot<'_> {
         batch: &Batch,
         devices: &DeviceNames,
     ) -> Result<Vec<(usize, Earlier)>, StoreError> {
-        let id = |device: u32| self.ids.get(devices.get(device)?).copied();
+        let id = |device: u32| i32::try_from(self.ids.get(devices.get(device)?)?).ok();
         let keys: Vec<_> =
             batch.readings.iter().enumerate().filter_map(|(i, reading)| Some((i, id(reading.device)?))).collect();
         // No file has this identity: every row is given with the name of its file.
@@ -87,9 +91,18 @@ impl Snapshot for PostgresSnapshot<'_> {
         self.store.wait(sqlx::query_as(query).persistent(false).bind(file_id).fetch_all(&mut *self.transaction))
     }
 
-    fn aggregates_of(&mut self, file_id: i64) -> Result<Vec<StoredAggregate>, StoreError> {
-        let query =
-            snapshot::aggregates_of("CAST(extract(epoch FROM file_aggregates.window_start) * 1000000 AS bigint)");
+    fn count_aggregates(&mut self, file_id: i64) -> Result<i64, StoreError> {
+        let query = sqlx::query_scalar(snapshot::COUNT_AGGREGATES).persistent(false).bind(file_id);
+        self.store.wait(query.fetch_one(&mut *self.transaction))
+    }
+
+    fn device_id(&self, name: &str) -> Option<i64> {
+        self.ids.get(name)
+    }
+
+    fn aggregates_of(&mut self, file_id: i64, share: Share) -> Result<Vec<StoredAggregate>, StoreError> {
+        let micros = "CAST(extract(epoch FROM file_aggregates.window_start) * 1000000 AS bigint)";
+        let query = snapshot::aggregates_of(micros, share);
         let query =
             sqlx::query_as::<_, (String, String, i64, i64, f64, f64, Option<f64>, Option<f64>)>(AssertSqlSafe(query));
         let rows = self.store.wait(query.persistent(false).bind(file_id).fetch_all(&mut *self.transaction))?;
@@ -100,6 +113,17 @@ impl Snapshot for PostgresSnapshot<'_> {
             stats: Stats::stored(count, min, max, mean, m2),
         };
         Ok(rows.into_iter().map(row).collect())
+    }
+
+    fn rejections_of(&mut self, file_id: i64) -> Result<Vec<(String, String, i64)>, StoreError> {
+        let query = sqlx::query_as(snapshot::REJECTIONS_OF).persistent(false).bind(file_id);
+        self.store.wait(query.fetch_all(&mut *self.transaction))
+    }
+
+    fn sample_of(&mut self, file_id: i64) -> Result<Vec<SampledRow>, StoreError> {
+        let query = sqlx::query_as(snapshot::SAMPLE_OF).persistent(false).bind(file_id);
+        let rows: Vec<(i64, String, String, String)> = self.store.wait(query.fetch_all(&mut *self.transaction))?;
+        Ok(rows.into_iter().map(|(line, rule, column, value)| SampledRow { line, rule, column, value }).collect())
     }
 
     fn drifted_totals(&mut self) -> Result<Vec<String>, StoreError> {

@@ -9,7 +9,7 @@ use super::connection;
 use super::raw_table::{RawTable, ids_of_sensors};
 use crate::store::duplicate::Earlier;
 use crate::store::error::StoreError;
-use crate::store::snapshot::{self, FileRows, Snapshot, StoredAggregate};
+use crate::store::snapshot::{self, DeviceIds, FileRows, SampledRow, Share, Snapshot, StoredAggregate};
 use iotpipe_core::aggregate::Stats;
 use iotpipe_core::contract::Contract;
 use iotpipe_core::devices::DeviceNames;
@@ -20,7 +20,7 @@ pub(in crate::store) struct SqliteSnapshot {
     place: String,
     /// For the contract, by its hash, that was asked for last.
     table: Option<(String, RawTable)>,
-    ids: HashMap<String, i64>,
+    ids: DeviceIds,
     sensors: HashMap<String, i64>,
 }
 
@@ -28,9 +28,14 @@ impl SqliteSnapshot {
     pub(in crate::store) fn begin(path: &Path) -> Result<Self, StoreError> {
         let place = path.display().to_string();
         let opened = connection::begin_snapshot(path).and_then(|connection| {
-            let ids = all(&connection, "SELECT name, id FROM device", None, |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let mut ids = DeviceIds::default();
+            let add = |row: &Row<'_>| {
+                ids.add(row.get_ref(0)?.as_str()?, row.get(1)?);
+                Ok(())
+            };
+            all(&connection, "SELECT name, id FROM device", None, add)?;
             let sensors = ids_of_sensors(&connection)?;
-            Ok((connection, ids.into_iter().collect(), sensors))
+            Ok((connection, ids, sensors))
         });
         let (connection, ids, sensors) = opened.map_err(|e| StoreError::classify(&place, e))?;
         Ok(Self { connection, place, table: None, ids, sensors })
@@ -68,7 +73,7 @@ impl Snapshot for SqliteSnapshot {
         };
         let mut found = Vec::new();
         for (index, reading) in batch.readings.iter().enumerate() {
-            let Some(&id) = devices.get(reading.device).and_then(|name| self.ids.get(name)) else { continue };
+            let Some(id) = devices.get(reading.device).and_then(|name| self.ids.get(name)) else { continue };
             // No file has this identity: every row is given with the name of its file.
             let earlier = table.find(&self.connection, 0, id, reading, batch);
             found.extend(earlier.map_err(|e| StoreError::classify(&self.place, e))?.map(|earlier| (index, earlier)));
@@ -103,14 +108,33 @@ impl Snapshot for SqliteSnapshot {
         self.all(&snapshot::rows_of(str::to_owned), Some(file_id), |row| Ok((row.get(0)?, row.get(1)?)))
     }
 
-    fn aggregates_of(&mut self, file_id: i64) -> Result<Vec<StoredAggregate>, StoreError> {
-        self.all(&snapshot::aggregates_of("file_aggregates.window_start"), Some(file_id), |row| {
+    fn count_aggregates(&mut self, file_id: i64) -> Result<i64, StoreError> {
+        let counted = self.all(snapshot::COUNT_AGGREGATES, Some(file_id), |row| row.get(0))?;
+        Ok(counted.first().copied().unwrap_or(0))
+    }
+
+    fn device_id(&self, name: &str) -> Option<i64> {
+        self.ids.get(name)
+    }
+
+    fn aggregates_of(&mut self, file_id: i64, share: Share) -> Result<Vec<StoredAggregate>, StoreError> {
+        self.all(&snapshot::aggregates_of("file_aggregates.window_start", share), Some(file_id), |row| {
             Ok(StoredAggregate {
                 device: row.get(0)?,
                 sensor: row.get(1)?,
                 window_start: row.get(2)?,
                 stats: Stats::stored(row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?),
             })
+        })
+    }
+
+    fn rejections_of(&mut self, file_id: i64) -> Result<Vec<(String, String, i64)>, StoreError> {
+        self.all(snapshot::REJECTIONS_OF, Some(file_id), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+    }
+
+    fn sample_of(&mut self, file_id: i64) -> Result<Vec<SampledRow>, StoreError> {
+        self.all(snapshot::SAMPLE_OF, Some(file_id), |row| {
+            Ok(SampledRow { line: row.get(0)?, rule: row.get(1)?, column: row.get(2)?, value: row.get(3)? })
         })
     }
 

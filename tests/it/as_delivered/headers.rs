@@ -93,6 +93,23 @@ column = { match = "^RH" }
                 "missing_column",
                 &["\\u{200b}device"],
             ),
+            Case::plain("54d", "", "written.csv", FILE.replace("device", "\u{200b}device")).refuses(
+                "written.csv",
+                "missing_column",
+                &["\"\\u200Bdevice\" only looks the same"],
+            ),
+            Case::new("54e", &spelled, "degrees.csv", FILE.replace("temp", "T (ºC)")).refuses(
+                "degrees.csv",
+                "missing_column",
+                &["\"T (ºC)\" only looks the same", "U+00BA"],
+            ),
+            Case::new(
+                "54f",
+                &spelled.replace("T (°C)", "Température"),
+                "accent.csv",
+                FILE.replace("temp", "Tempe\u{301}rature"),
+            )
+            .refuses("accent.csv", "missing_column", &["only looks the same", "U+0301"]),
             Case::plain("54c", "", "nbsp.csv", FILE.replace("temp", "temp\u{a0}")).gives(&TWO),
             Case::plain("31", "", "case.csv", FILE.replace("temp", "Temp")).refuses(
                 "case.csv",
@@ -103,6 +120,28 @@ column = { match = "^RH" }
                 "semicolon.csv",
                 "missing_column",
                 &["csv.delimiter = \";\""],
+            ),
+            Case::plain("36c", "", "caret.csv", FILE.replace(',', "^")).refuses(
+                "caret.csv",
+                "missing_column",
+                &["csv.delimiter = \"^\""],
+            ),
+            Case::plain("36d", "", "separator.csv", FILE.replace(',', "\u{1f}")).refuses(
+                "separator.csv",
+                "missing_column",
+                &["csv.delimiter = \"\\u001F\""],
+            ),
+            Case::plain("36e", "", "bar.csv", FILE.replace(',', "¦")).refuses(
+                "bar.csv",
+                "missing_column",
+                &["\"¦\", which is no character of ASCII"],
+            ),
+            Case::plain("30d", "", "lines.csv", FILE.lines().map(|line| format!("\"{line}\"\n")).collect::<String>())
+                .refuses("lines.csv", "missing_column", &["each line stands in quotes as a whole"]),
+            Case::plain("31d", "", "again.csv", FILE.replace("humidity", "temp")).refuses(
+                "again.csv",
+                "missing_column",
+                &["stands twice", "csv.header"],
             ),
             Case::plain("36b", "", "tab.csv", FILE.replace(',', "\t")).refuses(
                 "tab.csv",
@@ -126,6 +165,11 @@ fn columns_that_are_absent(db: Db) {
                 "none.csv",
                 "missing_column",
                 &["temp"],
+            ),
+            Case::new("17d", &optional, "alike.csv", FILE.replace("humidity", "humidity\u{200b}")).refuses(
+                "alike.csv",
+                "missing_column",
+                &["\"humidity\\u200B\" only looks the same"],
             ),
             Case::new("17c", &optional, "case.csv", FILE.replace("humidity", "Humidity")).refuses(
                 "case.csv",
@@ -155,6 +199,11 @@ fn encodings(db: Db) {
                 "bare.csv",
                 "missing_column",
                 &["utf-16le", "\\0"],
+            ),
+            case("06e", "", "big.csv", &utf_16(u16::to_be_bytes)[2..]).refuses(
+                "big.csv",
+                "missing_column",
+                &["csv.encoding = \"utf-16be\""],
             ),
             case("06d", "encoding = \"utf-16le\"", "bare.csv", &utf_16(u16::to_le_bytes)[2..])
                 .gives(&TWO[..1])
@@ -214,6 +263,29 @@ fn compressions(db: Db) {
                 .refuses("b.csv.bz2", "unreadable", &["bzip2"])
                 .refuses("x.csv", "unreadable", &["xz"])
                 .refuses("z.csv", "unreadable", &["zip"]),
+            Case::plain(
+                "13b",
+                "",
+                "sheet.xlsx",
+                [b"PK\x03\x04".as_slice(), &[0; 26], b"[Content_Types].xml <>"].concat(),
+            )
+            .and("old.xls", [b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1".as_slice(), &[0; 600]].concat())
+            .and("tar.csv", [b"x.csv".as_slice(), &[0; 252], b"ustar\x0000", &[0; 300]].concat())
+            .and("page.csv", "<!DOCTYPE html>\n<html><body>502</body></html>\n")
+            .and("xml.csv", "<?xml version=\"1.0\"?>\n<rows/>\n")
+            .and("pointer.csv", "version https://git-lfs.github.com/spec/v1\noid sha256:1\n")
+            .and("noise.csv", [b"\x05\x06\x00".as_slice(), &[0xfe; 40], b"\n"].concat())
+            .and("loggers.csv", "PAR1,PAR2\n1,2\n")
+            .and("points.csv", "air,host=a temp=21.5 1714521600000000000\n")
+            .refuses("sheet.xlsx", "unreadable", &["a spreadsheet (.xlsx)", "save it as CSV"])
+            .refuses("old.xls", "unreadable", &["a spreadsheet (.xls)"])
+            .refuses("tar.csv", "unreadable", &["tar -x"])
+            .refuses("page.csv", "unreadable", &["a web page"])
+            .refuses("xml.csv", "unreadable", &["it is XML"])
+            .refuses("pointer.csv", "unreadable", &["git lfs pull"])
+            .refuses("noise.csv", "missing_column", &["is this a text file?"])
+            .refuses("loggers.csv", "missing_column", &["it has: PAR1, PAR2"])
+            .refuses("points.csv", "missing_column", &["source.format = \"line_protocol\""]),
         ],
     );
 }

@@ -108,6 +108,12 @@ fn quotes(db: Db) {
                 .gives(&[TWO[1], "w|2024-05-01T00:30:00Z|20|47", "w\"|2024-05-01T00:20:00Z|19|46"])
                 .sets_aside(&["2  unclosed_quote"]),
             Case::plain("52", "", "spaces.csv", spaces).gives(&TWO),
+            Case::plain("52b", "", "behind.csv", spaces.replace("\"w\",", "\"w\"  ,").replace("\"\n", "\" \r\n"))
+                .gives(&TWO),
+            Case::plain("52c", "", "cr.csv", spaces.replace("\"w\",", "\"w\" ,").replace('\n', "\r")).gives(&TWO),
+            Case::plain("52d", "", "text.csv", spaces.replacen("\"w\",", "\"w\" x,", 1))
+                .gives(&TWO[1..])
+                .sets_aside(&["2  unclosed_quote"]),
             Case::plain("30b", "", "comma.csv", spaces.replace("\"w\"", "\"hall, north\""))
                 .gives(&["hall, north|2024-05-01T00:00:00Z|18.5|44", "hall, north|2024-05-01T00:10:00Z|18.75|45"]),
             Case::new("30c", &format!("[csv]\nmultiline = true\n{with_note}"), "note.csv", lines)

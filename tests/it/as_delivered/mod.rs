@@ -1,6 +1,7 @@
 //! Files as loggers, spreadsheets and copies leave them: for each, what its contract says, and what becomes of it. A case
 //! is named by the number of the kind of file that it stands for.
 
+mod habits;
 mod headers;
 mod lines;
 mod numbers;

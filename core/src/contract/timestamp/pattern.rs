@@ -10,6 +10,7 @@ use jiff::tz::Offset;
 use super::clock::{Clock, HH_MM, HHMM, spelled_out};
 use super::instant::{leap_second, micros_of};
 use super::local::LocalTime;
+use crate::contract::number::is_mark_of_direction;
 
 /// A strptime pattern and what is to be asked of texts that fit it.
 #[derive(Debug, Clone)]
@@ -88,6 +89,13 @@ impl Pattern {
 
     /// Microseconds since 1970-01-01 UTC.
     pub(super) fn parse(&self, text: &str) -> Result<i64, String> {
+        self.read(text).or_else(|problem| match self.tidied(text) {
+            Some(tidied) => self.read(&tidied).map_err(|_| problem),
+            None => Err(problem),
+        })
+    }
+
+    fn read(&self, text: &str) -> Result<i64, String> {
         match self.digits.clock {
             None => self.parse_padded(text, 0),
             Some((clock, run)) => {
@@ -116,6 +124,26 @@ impl Pattern {
         }
     }
 
+    /// `text` as strptime expects it, where a program followed a language's habits: no-break spaces, marks of direction,
+    /// `Sept`, a comma before the fraction that `%.f` reads, a zone's name in parentheses behind all. `None` where it has
+    /// nothing of that.
+    #[cold]
+    fn tidied(&self, text: &str) -> Option<String> {
+        let is_seen = |c: &char| !is_mark_of_direction(*c);
+        let spaced: String = text.chars().filter(is_seen).map(|c| if c.is_whitespace() { ' ' } else { c }).collect();
+        let mut tidied = spaced.trim();
+        if !self.declared.contains('(') && tidied.ends_with(')') {
+            tidied = tidied.rsplit_once(" (").map_or(tidied, |(time, _)| time);
+        }
+        let mut tidied = tidied.replace("Sept ", "Sep ").replace("sept ", "sep ").replace("Sept.", "Sep.");
+        if self.declared.contains("%.f") {
+            let behind = tidied.rfind(':').unwrap_or_default();
+            let fraction = tidied[behind..].replacen(',', ".", 1);
+            tidied.replace_range(behind.., &fraction);
+        }
+        (tidied != text).then_some(tidied)
+    }
+
     /// Says that `text` does not fit, why, and what to write instead.
     #[cold]
     fn misfit(&self, text: &str, problem: Option<jiff::Error>) -> String {
@@ -125,6 +153,15 @@ impl Pattern {
             _ if has(".%f") && !text.contains('.') => " (%.f instead of .%f reads a fraction that may be absent)",
             _ if has("%S") && !has("%.f") && fraction_in(text) => " (%S%.f instead of %S reads a fraction)",
             _ if text.contains("24:00") && !has(HH_MM) => " (hh:mm instead of %H:%M reads 24:00, the end of a day)",
+            _ if has("%b") && names_month(text, |name, word| name == word) => " (%B reads whole names of months)",
+            _ if has("%B") && names_month(text, |name, word| word.len() == 3 && name.starts_with(word)) => {
+                " (%b reads names of months that are cut to three letters)"
+            }
+            _ if (has("%b") || has("%B"))
+                && !names_month(text, |name, word| word.len() > 2 && name.starts_with(word)) =>
+            {
+                " (names of months are read in English)"
+            }
             _ if has("%Z") => " (contract.timestamp.zone_names says what offset a zone's name means)",
             _ => "",
         };
@@ -172,6 +209,27 @@ fn readings(pattern: &str, zone_names: &[(String, Offset)]) -> Vec<Reading> {
     };
     let with = |by: &str, offset| Reading { pattern: pattern.replacen(directive, by, 1), offset };
     vec![with("%z", None), with("%:::z", None), with("Z", Some(Offset::UTC)), with("z", Some(Offset::UTC))]
+}
+
+/// Whether a word of `text` is so like a month's English name.
+fn names_month(text: &str, is_like: impl Fn(&str, &str) -> bool) -> bool {
+    const MONTHS: [&str; 12] = [
+        "january",
+        "february",
+        "march",
+        "april",
+        "may",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
+        "december",
+    ];
+    let lower = text.to_lowercase();
+    let mut words = lower.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty());
+    words.any(|word| MONTHS.iter().any(|name| is_like(name, word)))
 }
 
 /// Whether a point or a comma stands between digits behind a colon: seconds with a fraction.

@@ -57,6 +57,20 @@ fn what_a_pattern_must_name() {
 }
 
 #[test]
+fn months_that_are_written_otherwise() {
+    for (pattern, text, hint) in [
+        ("%d %b %Y", "1 January 2024", "%B reads whole names"),
+        ("%d %B %Y", "1 Jan 2024", "%b reads names"),
+        ("%d %b %Y", "1 janv. 2024", "in English"),
+        ("%d. %B %Y", "1. Mai 2024", "in English"),
+    ] {
+        let format = TimestampFormat::pattern(pattern, TimeZone::UTC, Ambiguous::Reject).unwrap();
+        let said = format.parse(text.as_bytes(), Decimal::Point).unwrap_err();
+        assert!(said.contains(hint), "{text}: {said}");
+    }
+}
+
+#[test]
 fn rfc3339_needs_an_offset() {
     let parse = |text: &str| TimestampFormat::Rfc3339.parse(text.as_bytes(), Decimal::Point);
     assert_eq!(parse("1970-01-01T01:00:00.0000005+01:00"), Ok(1));
