@@ -54,7 +54,7 @@ lint: ## formatting, clippy, documentation, and the house rules of tests/tidy.rs
 	@$(TOOLCHAIN) --lint cargo fmt --all --check
 	@$(TOOLCHAIN) --lint cargo clippy --workspace --all-targets --locked -- -D warnings
 	@RUSTDOCFLAGS="-D warnings" $(TOOLCHAIN) cargo doc --workspace --no-deps --locked
-	@$(TOOLCHAIN) cargo test --quiet --locked --test tidy
+	@$(TOOLCHAIN) cargo test --quiet --locked --features failpoints --test tidy
 
 build: ## build target/release/iotpipe
 	@$(TOOLCHAIN) cargo build --release --locked

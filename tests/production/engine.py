@@ -87,8 +87,9 @@ def started():
     if not BRIDGE.exists():
         apt(ip="iproute2")
         ENDING.callback(run, program_path("ip"), "link", "delete", BRIDGE.name, codes=(0, 1))
-    # It leaves the host's network namespace mounted there.
-    ENDING.callback(run, "umount", work / "run/netns/default", codes=range(256))
+    # It leaves the host's network namespace mounted there, and, where it was killed once, its own folder upon itself.
+    for mounted in (work / "run/netns/default", cached("docker")):
+        ENDING.callback(run, "umount", mounted, codes=range(256))
     server(program_path("dockerd"), "--data-root", cached("docker"), "--exec-root", work / "run", "--pidfile", work / "pid",
            "--host", host, "--iptables=false", "--ip6tables=false", log=work / "log")
     own = Engine(host)

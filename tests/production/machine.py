@@ -16,6 +16,8 @@ CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / "
 
 # What must be ended or deleted when the tests end, however they end.
 ENDING = contextlib.ExitStack()
+# Folders of this run.
+FOLDERS = []
 
 
 class Failed(Exception):
@@ -111,6 +113,22 @@ def end(process, stop=signal.SIGTERM, seconds=20):
     return process.returncode
 
 
+def left_behind():
+    """What this run started or mounted, and did not end: a process with a folder of the tests on its command line, a mount in one."""
+    with open("/proc/self/mounts", encoding="utf-8") as mounts:
+        left = [f"mount {path}" for path in (line.split()[1] for line in mounts) if is_ours(path)]
+    for command in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            words = command.read_bytes().decode(errors="replace").split("\0")
+            if any(is_ours(word) for word in words):
+                left.append(f"process {command.parent.name} ({' '.join(words)[:80].strip()})")
+    return left
+
+
+def is_ours(text):
+    return str(CACHE / "docker") in text or any(str(path) in text for path in FOLDERS)
+
+
 def port_is_open(port):
     with socket.socket() as probe:
         probe.settimeout(1)
@@ -127,6 +145,7 @@ def folder(prefix):
     """A folder that lives as long as the tests, open to whichever user a server runs as."""
     path = pathlib.Path(tempfile.mkdtemp(prefix=f"iotpipe-{prefix}-", dir="/tmp"))
     path.chmod(0o755)
+    FOLDERS.append(path)
     ENDING.callback(shutil.rmtree, path, ignore_errors=True)
     return path
 

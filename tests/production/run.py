@@ -2,7 +2,7 @@
 """Runs iotpipe where production runs it. `make test-production` calls it; PRODUCTION_ONLY=container,airflow chooses parts.
 
 A part that can't be had on this machine is named and skipped, with the reason. Exit code 0: nothing failed; 1: something
-did; 2: PRODUCTION_ONLY names no part. What is installed stays in the cache, nothing stays running.
+did, or something of the tests stayed behind; 2: PRODUCTION_ONLY names no part. What is installed stays in the cache.
 """
 import importlib
 import os
@@ -33,6 +33,9 @@ def main():
         machine.alone()
         verdicts = [(name, *outcome(name)) for name in PARTS if name in chosen]
     summarise(verdicts, time.monotonic() - started)
+    if left := machine.left_behind():
+        machine.say("FAILED", f"left behind: {', '.join(left)}")
+        return 1
     return 1 if any(verdict == "FAILED" for _, verdict, _, _ in verdicts) else 0
 
 
