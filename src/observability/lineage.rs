@@ -1,4 +1,4 @@
-//! Lineage by OpenLineage (https://openlineage.io/spec/2-0-2/OpenLineage.json): a run for each step on each file, from the
+//! Lineage by OpenLineage (<https://openlineage.io/spec/2-0-2/OpenLineage.json>): a run for each step on each file, from the
 //! file to the tables and the quarantine.
 
 use std::fs::OpenOptions;
@@ -30,7 +30,7 @@ pub(super) struct Lineage {
     delivery: Delivery,
 }
 
-/// How datasets of the database are named (https://openlineage.io/docs/spec/naming).
+/// How datasets of the database are named (<https://openlineage.io/docs/spec/naming>).
 struct Database {
     namespace: String,
     prefix: String,

@@ -1,6 +1,6 @@
 //! Traces by OpenTelemetry: one a file, a span a step, spans of the database below. Their identity follows from the file,
 //! so that steps of several processes meet in one trace. They are sent as OTLP/HTTP in JSON
-//! (https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding); names are those of the semantic conventions.
+//! (<https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding>); names are those of the semantic conventions.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
