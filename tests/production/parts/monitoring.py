@@ -103,7 +103,8 @@ class Pipeline:
         wait_for("the loop serves metrics", lambda: port_is_open(self.http))
         self.generator = server(program.binary(), *devices, log=self.work / "devices.log", **own)
         server("prometheus", *self.scrape(), f"--web.listen-address=127.0.0.1:{self.port}", log=self.work / "prometheus.log")
-        wait_for("Prometheus has rows to show", lambda: port_is_open(self.port) and self.query("iotpipe_rows_total > 0"), 60)
+        wait_for("Prometheus is ready", self.scraper_is_ready, 60)
+        wait_for("it has rows to show", lambda: self.query("iotpipe_rows_total > 0"), 60)
         wait_for("it has scraped some more", lambda: self.query("count_over_time(iotpipe_build_info[5m]) > 12"), 60)
 
     def scrape(self):
@@ -126,6 +127,14 @@ class Pipeline:
     def rows(self, outcome):
         sql = f"SELECT coalesce(sum(rows_{outcome}), 0) FROM manifest WHERE state = 'loaded'"
         return int(self.postgres.ask(self.database, sql))
+
+    def scraper_is_ready(self):
+        """Its port is open for a moment before it answers with anything but 503."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/-/ready", timeout=10):
+                return True
+        except OSError:
+            return False
 
     def query(self, expression):
         asked = urllib.parse.urlencode({"query": expression})
