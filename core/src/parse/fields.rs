@@ -277,16 +277,7 @@ impl FieldIndex {
                 (Some(&b), _) if b == delimiter => (quote, FieldEnd::Delimiter(quote + 2)),
                 (Some(b'\n'), _) => (quote, FieldEnd::Line(quote + 1)),
                 (Some(b'\r'), Some(b'\n')) => (quote, FieldEnd::Line(quote + 2)),
-                (Some(b'\r'), _) => match LineEnds::Lf.here(bytes, quote + 1, last) {
-                    Here::Yes(next) if bytes[next - 1] == b'\n' => (quote, FieldEnd::Line(next - 1)),
-                    Here::Yes(_) => (quote, FieldEnd::File),
-                    Here::More => return Err(Split::More),
-                    Here::No => return Err(Split::Malformed),
-                },
-                (None, _) if !last => return Err(Split::More),
-                (None, _) => (quote, FieldEnd::File),
-                (Some(b' '), _) if delimiter != b' ' => (quote, end_behind_spaces(bytes, quote + 1, delimiter, last)?),
-                _ => return Err(Split::Malformed),
+                _ => (quote, end_behind(bytes, quote + 1, delimiter, last)?),
             };
             let place = match escaped_from {
                 None => Place::plain(start, end),
@@ -301,9 +292,9 @@ impl FieldIndex {
     }
 }
 
-/// What comes behind the spaces at `at`, which follow a closing quote.
+/// How the field ends that was closed by the quote before `at`, where spaces may follow: in some unusual way, or not at all.
 #[cold]
-fn end_behind_spaces(bytes: &[u8], at: usize, delimiter: u8, last: bool) -> Result<FieldEnd, Split> {
+fn end_behind(bytes: &[u8], at: usize, delimiter: u8, last: bool) -> Result<FieldEnd, Split> {
     let end = at + bytes[at..].iter().take_while(|b| **b == b' ').count();
     match bytes.get(end) {
         None if last => Ok(FieldEnd::File),

@@ -24,9 +24,9 @@ use value::{no_text, value};
 /// otherwise under the same contract: what an earlier version judged is told apart by it.
 ///
 /// 1: the first version. 2: a leap second is `bad_timestamp`, and -0 is 0. 3: line ends, headers within a file, rows of
-/// nothing but delimiters, digits that nothing keeps apart, leap seconds at the end of a day, texts told by content, spaces
+/// nothing but delimiters, digits that nothing keeps apart, leap seconds at the end of a day, texts told by content. 4: spaces
 /// behind a closing quote, numbers and times as programs write them that follow a language's habits.
-pub const JUDGE: i32 = 3;
+pub const JUDGE: i32 = 4;
 
 /// What a first row may be whose time has nearly no digits.
 const UNITS: &str = "; units below the header? csv.skip_lines_after_header skips them";
