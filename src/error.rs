@@ -107,9 +107,9 @@ impl Error {
             Error::Source { .. } | Error::Placing { .. } | Error::UnknownContract => Fault::File,
             Error::Storage { .. } => Fault::Surroundings,
             Error::Stopped => Fault::Nobody,
-            Error::Store(StoreError::ClaimLost | StoreError::Data { .. }) => Fault::File,
-            Error::Store(StoreError::Contention { .. }) => Fault::Nobody,
-            Error::Store(StoreError::Unknown { .. }) => Fault::Unknown,
+            Error::Store(StoreError::ClaimLost | StoreError::Data(_)) => Fault::File,
+            Error::Store(StoreError::Contention(_)) => Fault::Nobody,
+            Error::Store(StoreError::Unknown(_)) => Fault::Unknown,
             Error::Store(_) => Fault::Surroundings,
         }
     }
@@ -122,7 +122,7 @@ impl Error {
             Error::Vanished => Policy::Vanish,
             Error::Stopped => Policy::Release,
             Error::Store(StoreError::ClaimLost) => Policy::Leave,
-            Error::Store(StoreError::Contention { .. }) => Policy::RetryNow,
+            Error::Store(StoreError::Contention(_)) => Policy::RetryNow,
             _ if self.fault() == Fault::File => Policy::RetryLater,
             _ if self.fault() == Fault::Unknown => Policy::RetryAlone,
             _ => Policy::Stop,

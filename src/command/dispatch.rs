@@ -83,7 +83,7 @@ fn run_command(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
         (Command::Loop { .. }, Some(address)) => Some(answer_at(address)?),
         _ => None,
     };
-    let config = match command.takes_files() {
+    let config = match command.takes_files() || command.loads() {
         true => config.reporting_to(EndpointVariables::of_environment())?,
         false => config,
     };

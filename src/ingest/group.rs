@@ -12,15 +12,12 @@ use super::target::archive_name;
 use crate::error::Error;
 use crate::failpoint;
 use crate::manifest::{self, Entry, Original, Place, Progress, State, ToldBy, Whereabouts};
-use crate::observability;
+use crate::observability::{self, BrokenRules};
 use crate::sink::{AggregateSink, QuarantineSink, RawSink, Sink};
 use crate::store::{LoadTransaction, Totals, keep_columns_statement, keep_statement, rejection_statements};
 use iotpipe_core::contract::{Contract, DeviceRule};
 use iotpipe_core::devices::DeviceNames;
 use iotpipe_core::reading::Tally;
-
-/// How often each rule was broken.
-pub(super) type BrokenRules = BTreeMap<&'static str, u64>;
 
 /// What became of a file.
 pub(super) enum Outcome {
@@ -205,9 +202,7 @@ impl<'s, 'f> Group<'s, 'f> {
         let totals = if self.target == State::Loaded { Totals::Added } else { Totals::Unchanged };
         transaction.close_file(&statement, totals)?;
         failpoint::reach("marked");
-        let counted = passed.offences.counts().filter(|_| self.context.observer.is_on());
-        let mut broken = BrokenRules::new();
-        counted.for_each(|(rule, _, times)| *broken.entry(rule.as_str()).or_default() += times);
+        let broken = self.context.observer.broken_rules(&passed.offences);
         Ok(Outcome::Reached { tally, broken, lies })
     }
 

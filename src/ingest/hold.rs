@@ -195,8 +195,8 @@ pub fn settle_places(context: &Context<'_>, entries: &[Entry]) -> Result<(), Err
     failpoint::reach("moved");
     // A name in the inbox may be another entry's by now: each is noted by itself.
     for (entry, (_, claim, _)) in in_inbox(entries, &arrived) {
-        if let Err(StoreError::Data { reason, .. }) = manifest::arrived(context.store, &[claim], Place::Inbox) {
-            manifest::move_failed(context.store, entry, &format!("its name is taken: {reason}"))?;
+        if let Err(StoreError::Data(answer)) = manifest::arrived(context.store, &[claim], Place::Inbox) {
+            manifest::move_failed(context.store, entry, &format!("its name is taken: {}", answer.reason))?;
         }
     }
     for place in [Place::Processed, Place::Quarantine] {

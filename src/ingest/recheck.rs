@@ -4,12 +4,14 @@
 use std::sync::atomic::Ordering;
 
 use super::context::Context;
+use super::finish::how;
 use super::group::{pass_over, write_aggregates};
 use super::pass::Passed;
 use super::retries::with_retries;
 use crate::error::{Error, Policy};
 use crate::failpoint;
 use crate::manifest::{self, Entry, Place, Progress, State, Whereabouts, Work};
+use crate::observability::{BrokenRules, Ended};
 use crate::sink::{QuarantineSink, RawSink};
 use crate::source::open_file;
 use crate::store::{StoreError, Totals, rejection_statements};
@@ -31,11 +33,22 @@ pub fn recheck_files(context: &Context<'_>, only: Option<&[i64]>) -> Result<u64,
             continue;
         }
         let claimed = manifest::claim(context.store, &context.worker, &context.origin, Work::Recheck, Some(id))?;
+        context.observer.began(&claimed, State::Loaded);
         for entry in &claimed {
             match with_retries(|| recheck(context, entry)) {
-                Ok(_) => done += 1,
-                Err(Error::Store(StoreError::ClaimLost)) => {}
-                Err(error) => postpone(context, entry, error)?,
+                Ok(Rechecked { tally, broken }) => {
+                    let quarantine = &context.own_quarantine_names(entry).rejected;
+                    let end = Ended::Reached { tally: &tally, broken: &broken, quarantine };
+                    context.observer.ended(entry, State::Loaded, &end);
+                    done += 1;
+                }
+                Err(error) => {
+                    let why = error.to_string();
+                    context.observer.ended(entry, State::Loaded, &how(error.policy(), &why, false));
+                    if !matches!(error, Error::Store(StoreError::ClaimLost)) {
+                        postpone(context, entry, error)?;
+                    }
+                }
             }
         }
     }
@@ -50,7 +63,12 @@ fn postpone(context: &Context<'_>, entry: &Entry, error: Error) -> Result<(), Er
     if error.policy() == Policy::Stop && !is_theirs { Err(error) } else { Ok(()) }
 }
 
-fn recheck(context: &Context<'_>, entry: &Entry) -> Result<Tally, Error> {
+struct Rechecked {
+    tally: Tally,
+    broken: BrokenRules,
+}
+
+fn recheck(context: &Context<'_>, entry: &Entry) -> Result<Rechecked, Error> {
     let hash = entry.contract_hash.as_deref().unwrap_or_default();
     let Some(contract) = context.store.contract(hash, &context.config.contract)? else {
         return Err(Error::UnknownContract);
@@ -60,7 +78,7 @@ fn recheck(context: &Context<'_>, entry: &Entry) -> Result<Tally, Error> {
     let names = context.own_quarantine_names(entry);
     let mut quarantine = QuarantineSink::new(names.clone());
     let mut aggregates = context.aggregates(&contract);
-    let mut transaction = context.store.begin(&contract)?;
+    let mut transaction = context.observer.follow(context.store.begin(&contract)?);
     // What an earlier judge saw in a line may be no reading now: all of its rows are the present one's.
     transaction.open_again(entry.id, entry.judge != Some(JUDGE))?;
     let mut raw = RawSink { transaction: transaction.as_mut() };
@@ -80,7 +98,7 @@ fn recheck(context: &Context<'_>, entry: &Entry) -> Result<Tally, Error> {
     failpoint::reach("rechecked");
     transaction.commit()?;
     context.forget_earlier_rows(entry)?;
-    Ok(tally)
+    Ok(Rechecked { tally, broken: context.observer.broken_rules(&offences) })
 }
 
 fn progress<'a>(

@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::manifest::State;
+use crate::manifest::{Entry, State};
 use iotpipe_core::reading::Tally;
+
+/// Rules that rows broke, with how often.
+pub type BrokenRules = BTreeMap<&'static str, u64>;
 
 /// How a step on a file ended.
 #[derive(Debug)]
@@ -14,7 +17,7 @@ pub enum Ended<'a> {
         /// Its rows.
         tally: &'a Tally,
         /// The rules that they broke.
-        broken: &'a BTreeMap<&'static str, u64>,
+        broken: &'a BrokenRules,
         /// Where its rejected rows are, if there are any.
         quarantine: &'a Path,
     },
@@ -33,9 +36,15 @@ pub enum Ended<'a> {
     LetGo(&'a str),
 }
 
-/// The step that leads to a state.
-pub(super) fn step(target: State) -> &'static str {
+/// Whether the rows of a loaded file are looked at again.
+pub(super) fn is_looked_at_again(file: &Entry) -> bool {
+    file.recheck && file.current() == State::Loaded
+}
+
+/// The step on a file that leads to a state.
+pub(super) fn step(file: &Entry, target: State) -> &'static str {
     match target {
+        _ if is_looked_at_again(file) => "recheck",
         State::Validated => "validate",
         State::Aggregated => "aggregate",
         _ => "load",

@@ -80,7 +80,7 @@ impl Lineage {
             "producer": PRODUCER,
             "schemaURL": EVENT,
             "run": { "runId": run_id(file, target), "facets": run },
-            "job": { "namespace": self.namespace, "name": format!("iotpipe.{}", step(target)), "facets": job },
+            "job": { "namespace": self.namespace, "name": format!("iotpipe.{}", step(file, target)), "facets": job },
             "inputs": [self.input(file, end)],
             "outputs": self.outputs(target, end),
         }));
@@ -156,7 +156,7 @@ fn statistics(rows: i64) -> Value {
 
 /// The same for all events of one attempt: a claim's number is given once.
 fn run_id(file: &Entry, target: State) -> String {
-    let named = format!("{}\n{}\n{}\n{}", file.origin, file.id, file.claim_no, step(target));
+    let named = format!("{}\n{}\n{}\n{}", file.origin, file.id, file.claim_no, step(file, target));
     let hash = Sha256::digest(named);
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&hash[..16]);

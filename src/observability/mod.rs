@@ -14,7 +14,7 @@ mod textfile;
 mod traced_transaction;
 mod traces;
 
-pub use ended::Ended;
+pub use ended::{BrokenRules, Ended};
 pub use http::{HttpServer, Refused, probe};
 pub use monitor::Monitor;
 pub use observer::Observer;

@@ -4,13 +4,14 @@
 use std::time::{Instant, SystemTime};
 
 use super::delivery::LAST;
-use super::ended::Ended;
+use super::ended::{BrokenRules, Ended};
 use super::lineage::Lineage;
 use super::traced_transaction::TracedTransaction;
 use super::traces::{ScannedFile, Traces};
 use crate::config::Config;
 use crate::manifest::{Entry, State};
 use crate::store::{LoadTransaction, Store};
+use iotpipe_core::offences::Offences;
 
 /// Who follows files.
 #[derive(Default)]
@@ -39,9 +40,13 @@ impl Observer {
         }
     }
 
-    /// Whether anybody follows files.
-    pub fn is_on(&self) -> bool {
-        self.traces.is_some() || self.lineage.is_some()
+    /// How often rows of a file broke each rule, for [`Ended::Reached`]; counted only where somebody follows files.
+    pub fn broken_rules(&self, offences: &Offences) -> BrokenRules {
+        let mut broken = BrokenRules::new();
+        if self.traces.is_some() || self.lineage.is_some() {
+            offences.counts().for_each(|(rule, _, times)| *broken.entry(rule.as_str()).or_default() += times);
+        }
+        broken
     }
 
     /// The command is done: waits a little for what was not sent yet.

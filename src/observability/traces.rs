@@ -6,11 +6,12 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::delivery::{Delivery, agent, post};
-use super::ended::{Ended, step};
+use super::ended::{Ended, is_looked_at_again, step};
 use crate::config::TraceEndpoint;
 use crate::manifest::{Entry, State};
 use crate::store::{Store, StoreError, readings_table};
@@ -43,8 +44,22 @@ pub(super) struct Part {
     began: u64,
     ended: u64,
     times: u64,
-    /// What went wrong: its kind, and what was said.
-    error: Option<(&'static str, String)>,
+    error: Option<PartError>,
+}
+
+/// What went wrong in a part.
+#[derive(Debug, Clone)]
+struct PartError {
+    kind: &'static str,
+    /// The database's own code.
+    code: Option<String>,
+    message: String,
+}
+
+impl PartError {
+    fn of(error: &StoreError) -> PartError {
+        PartError { kind: error.kind(), code: error.code().map(str::to_owned), message: error.to_string() }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -86,7 +101,7 @@ impl Traces {
     }
 
     pub(super) fn scanned(&self, origin: &str, file: ScannedFile<'_>, began: SystemTime) {
-        let trace = Trace::of(origin, file);
+        let trace = Trace::of(origin, file, "");
         let attributes = vec![text("iotpipe.file", file.source)];
         self.delivery.offer(trace.span(
             "scan",
@@ -123,7 +138,7 @@ impl Traces {
         began: u64,
     ) {
         let (ended, is_of_database) = (now(), by_database.is_some());
-        let error = by_database.and_then(Result::err).map(|error| (error.kind(), error.to_string()));
+        let error = by_database.and_then(Result::err).map(PartError::of);
         let Ok(mut followed) = self.followed.lock() else { return };
         for id in ids {
             let Some(file) = followed.get_mut(id) else { continue };
@@ -143,7 +158,8 @@ impl Traces {
         let Some(followed) = self.followed.lock().ok().and_then(|mut all| all.remove(&file.id)) else { return };
         let sha256 = file.sha256.as_deref().unwrap_or_default();
         let modified_at = file.modified_at.timestamp_micros();
-        let trace = Trace::of(&file.origin, ScannedFile { source: &file.source, sha256, modified_at });
+        let scanned = ScannedFile { source: &file.source, sha256, modified_at };
+        let trace = Trace::of(&file.origin, scanned, &life(file));
         let (id, error) = (span_id(), error_of(end));
         let mut attributes = vec![text("iotpipe.file", &file.source), number("iotpipe.bytes", file.size)];
         if let Ended::Reached { tally, .. } = end {
@@ -159,18 +175,22 @@ impl Traces {
             if part.times > 1 {
                 attributes.push(number("iotpipe.times", part.times as i64));
             }
-            attributes.extend(part.error.iter().map(|(kind, _)| text("error.type", kind)));
-            let (times, error) = ((part.began, part.ended), part.error.as_ref().map(|(_, message)| message.as_str()));
+            if let Some(PartError { kind, code, .. }) = &part.error {
+                attributes.push(text("error.type", kind));
+                attributes.extend(code.iter().map(|code| text("db.response.status_code", code)));
+            }
+            let (times, error) = ((part.began, part.ended), part.error.as_ref().map(|error| error.message.as_str()));
             self.delivery.offer(trace.span(part.name, kind, &span_id(), &id, times, attributes, error));
         }
         let times = (followed.began, now());
-        self.delivery.offer(trace.span(step(target), INTERNAL, &id, &trace.root, times, attributes, error));
+        self.delivery.offer(trace.span(step(file, target), INTERNAL, &id, &trace.root, times, attributes, error));
         let is_done = matches!(end, Ended::Reached { .. } if target == State::Loaded)
-            || matches!(end, Ended::Duplicate | Ended::Refused(_) | Ended::Failed { is_last: true, .. });
+            || matches!(end, Ended::Duplicate | Ended::Refused(_) | Ended::Failed { is_last: true, .. })
+            || is_looked_at_again(file);
         if is_done {
-            let since = file.discovered_at.timestamp_nanos_opt().unwrap_or_default().unsigned_abs();
+            let times = (since(file, followed.began), times.1);
             let attributes = vec![text("iotpipe.file", &file.source)];
-            self.delivery.offer(trace.span("file", INTERNAL, &trace.root, "", (since, times.1), attributes, error));
+            self.delivery.offer(trace.span("file", INTERNAL, &trace.root, "", times, attributes, error));
         }
     }
 
@@ -187,6 +207,33 @@ fn error_of<'a>(end: &Ended<'a>) -> Option<&'a str> {
     }
 }
 
+/// What tells a file's later lives from its first, in the names of their traces: one that was closed and taken up again
+/// (taken out, given up) begins anew, and so does each look at the rows of a loaded one.
+fn life(file: &Entry) -> String {
+    match taken_up_again(file) {
+        _ if is_looked_at_again(file) => format!("recheck {}", file.claim_no),
+        Some(closed_at) => closed_at.timestamp_micros().to_string(),
+        None => String::new(),
+    }
+}
+
+/// When the file was closed that is open again. What is discovered anew has its first life.
+fn taken_up_again(file: &Entry) -> Option<DateTime<Utc>> {
+    file.archived_at.filter(|closed_at| *closed_at > file.discovered_at)
+}
+
+/// When a life began: with the discovery, or with the first step of those that follow. In nanoseconds since 1970.
+fn since(file: &Entry, step_began: u64) -> u64 {
+    let nanoseconds = |at: DateTime<Utc>| at.timestamp_nanos_opt().unwrap_or_default().unsigned_abs();
+    if is_looked_at_again(file) {
+        return step_began;
+    }
+    match taken_up_again(file) {
+        None => nanoseconds(file.discovered_at),
+        Some(_) => file.validated_at.map_or(step_began, |at| nanoseconds(at).min(step_began)),
+    }
+}
+
 /// Identity of a file's trace, and of the span above all others in it.
 struct Trace {
     id: String,
@@ -194,8 +241,8 @@ struct Trace {
 }
 
 impl Trace {
-    fn of(origin: &str, file: ScannedFile<'_>) -> Trace {
-        let named = format!("{origin}\n{}\n{}\n{}", file.source, file.sha256, file.modified_at);
+    fn of(origin: &str, file: ScannedFile<'_>, life: &str) -> Trace {
+        let named = format!("{origin}\n{}\n{}\n{}\n{life}", file.source, file.sha256, file.modified_at);
         let hash = crate::source::hex(&Sha256::digest(named));
         Trace { id: hash[..32].to_owned(), root: hash[32..48].to_owned() }
     }

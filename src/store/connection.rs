@@ -11,7 +11,7 @@ use sea_orm::{
 use sqlx::Connection;
 
 use super::dialect::Dialect;
-use super::error::{Cause, StoreError};
+use super::error::{Answer, Cause, StoreError};
 use super::postgres::connection::{self as postgres, LastUsed};
 use super::postgres::devices::ReservedIds;
 use super::postgres::settings::expect_usable;
@@ -76,8 +76,8 @@ impl Store {
         if let Ok(file) = sqlite::parse(url)
             && !file.path.exists()
         {
-            let (place, reason) = (file.path.display().to_string(), "there is no such file yet".to_owned());
-            return Err(StoreError::Unreachable { place, reason });
+            let place = file.path.display().to_string();
+            return Err(StoreError::Unreachable(Answer::without_code(&place, "there is no such file yet")));
         }
         Store::open(url, 0)?.read(async |session| session.rows("SELECT 1").await.map(drop))
     }

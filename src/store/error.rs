@@ -1,5 +1,22 @@
 //! What a database can answer, sorted by what can be done about it.
 
+/// What a database answered instead.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// Host, port and database, or the path.
+    pub place: String,
+    /// What was said.
+    pub reason: String,
+    /// Its own code: PostgreSQL's SQLSTATE, SQLite's extended result code. `None` where it said none.
+    pub code: Option<String>,
+}
+
+impl Answer {
+    pub(crate) fn without_code(place: &str, reason: impl std::fmt::Display) -> Answer {
+        Answer { place: place.to_owned(), reason: reason.to_string(), code: None }
+    }
+}
+
 /// A database that did not do what it was asked.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
@@ -10,29 +27,14 @@ pub enum StoreError {
     )]
     Url,
     /// Nobody answers, or not with us.
-    #[error("the database at {place} can't be reached: {reason}; check that it runs and that the URL is right")]
-    Unreachable {
-        /// Host, port and database, or the path.
-        place: String,
-        /// What was said.
-        reason: String,
-    },
+    #[error("the database at {} can't be reached: {}; check that it runs and that the URL is right", .0.place, .0.reason)]
+    Unreachable(Answer),
     /// Another transaction was in the way.
-    #[error("the database at {place} is busy: {reason}; the file is tried again")]
-    Contention {
-        /// Host, port and database, or the path.
-        place: String,
-        /// What was said.
-        reason: String,
-    },
+    #[error("the database at {} is busy: {}; the file is tried again", .0.place, .0.reason)]
+    Contention(Answer),
     /// A value that the database does not take.
-    #[error("the database at {place} does not take the data: {reason}")]
-    Data {
-        /// Host, port and database, or the path.
-        place: String,
-        /// What was said.
-        reason: String,
-    },
+    #[error("the database at {} does not take the data: {}", .0.place, .0.reason)]
+    Data(Answer),
     /// The schema does not fit the contract.
     #[error("{0}")]
     Schema(String),
@@ -48,21 +50,11 @@ pub enum StoreError {
         left: i64,
     },
     /// An answer that nobody foresaw: a file may be at fault, or not.
-    #[error("the database at {place} failed: {reason}; nothing of the file in hand was committed")]
-    Unknown {
-        /// Host, port and database, or the path.
-        place: String,
-        /// What was said.
-        reason: String,
-    },
+    #[error("the database at {} failed: {}; nothing of the file in hand was committed", .0.place, .0.reason)]
+    Unknown(Answer),
     /// It can't work for anybody: full disk, missing rights, a server that shuts down.
-    #[error("the database at {place} failed: {reason}; nothing of the file in hand was committed")]
-    Other {
-        /// Host, port and database, or the path.
-        place: String,
-        /// What was said.
-        reason: String,
-    },
+    #[error("the database at {} failed: {}; nothing of the file in hand was committed", .0.place, .0.reason)]
+    Other(Answer),
     /// The manifest's row is no longer this worker's.
     #[error("another worker took the file over; nothing of it was written here")]
     ClaimLost,
@@ -97,91 +89,118 @@ impl From<rusqlite::Error> for Cause {
 impl StoreError {
     /// Whether another transaction was in the way.
     pub fn is_contention(&self) -> bool {
-        matches!(self, StoreError::Contention { .. })
+        matches!(self, StoreError::Contention(_))
     }
 
     /// One of few names, for those who count errors or group them.
     pub fn kind(&self) -> &'static str {
         match self {
             StoreError::Url => "url",
-            StoreError::Unreachable { .. } => "unreachable",
-            StoreError::Contention { .. } => "contention",
-            StoreError::Data { .. } => "data",
+            StoreError::Unreachable(_) => "unreachable",
+            StoreError::Contention(_) => "contention",
+            StoreError::Data(_) => "data",
             StoreError::Schema(_) => "schema",
             StoreError::Reaggregating { .. } => "reaggregating",
-            StoreError::Unknown { .. } => "unknown",
-            StoreError::Other { .. } => "other",
+            StoreError::Unknown(_) => "unknown",
+            StoreError::Other(_) => "other",
             StoreError::ClaimLost => "claim_lost",
         }
     }
 
+    /// The database's own code for it, where it said one.
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            StoreError::Unreachable(answer)
+            | StoreError::Contention(answer)
+            | StoreError::Data(answer)
+            | StoreError::Unknown(answer)
+            | StoreError::Other(answer) => answer.code.as_deref(),
+            StoreError::Url | StoreError::Schema(_) | StoreError::Reaggregating { .. } | StoreError::ClaimLost => None,
+        }
+    }
+
     pub(crate) fn other(place: &str, reason: impl std::fmt::Display) -> Self {
-        StoreError::Other { place: place.to_owned(), reason: reason.to_string() }
+        StoreError::Other(Answer::without_code(place, reason))
     }
 
     /// Sorts by SQLSTATE (PostgreSQL's manual, appendix A) or by SQLite's result code.
     pub(crate) fn classify(place: &str, cause: impl Into<Cause>) -> Self {
-        let place = place.to_owned();
-        let (reason, code) = match cause.into() {
+        let (reason, code, class) = match cause.into() {
             Cause::Schema(message) => return StoreError::Schema(message),
             Cause::Orm(e) => match e {
                 sea_orm::DbErr::Exec(sea_orm::RuntimeErr::SqlxError(e))
-                | sea_orm::DbErr::Query(sea_orm::RuntimeErr::SqlxError(e)) => (e.to_string(), sqlx_code(&e)),
-                sea_orm::DbErr::Conn(_) | sea_orm::DbErr::ConnectionAcquire(_) => (plain(&e), "08000".to_owned()),
-                e => (plain(&e), String::new()),
+                | sea_orm::DbErr::Query(sea_orm::RuntimeErr::SqlxError(e)) => of_sqlx(&e),
+                sea_orm::DbErr::Conn(_) | sea_orm::DbErr::ConnectionAcquire(_) => (plain(&e), None, AWAY.to_owned()),
+                e => (plain(&e), None, String::new()),
             },
-            Cause::Sqlx(e) => (e.to_string(), sqlx_code(&e)),
-            Cause::Rusqlite(e) => {
-                use rusqlite::ErrorCode::{
-                    CannotOpen, ConstraintViolation, DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull,
-                    NotADatabase, PermissionDenied, ReadOnly, SystemIoFailure, TooBig,
-                };
-                let code = match e.sqlite_error_code() {
-                    Some(DatabaseBusy | DatabaseLocked) => "40001",
-                    Some(ConstraintViolation | TooBig) => "23000",
-                    Some(DiskFull) => "53100",
-                    Some(SystemIoFailure) => "10",
-                    Some(ReadOnly | PermissionDenied | CannotOpen | NotADatabase | DatabaseCorrupt) => "58000",
-                    _ => "",
-                };
-                (e.to_string(), code.to_owned())
-            }
+            Cause::Sqlx(e) => of_sqlx(&e),
+            Cause::Rusqlite(e) => of_rusqlite(&e),
         };
-        match code.as_str() {
-            "40001" | "40P01" | "55P03" | "5" | "517" => StoreError::Contention { place, reason },
-            "25006" => {
-                let reason = format!("{reason} (a standby? the URL must lead to the primary)");
-                StoreError::Other { place, reason }
-            }
-            // SQLite's I/O errors (10 and its extended codes, of four digits at most) hide a full disk among them.
-            code if code.len() <= 4 && code.parse::<u32>().is_ok_and(|code| code & 0xff == 10) => {
-                let reason = format!("{reason} (is the disk full, or failing?)");
-                StoreError::Other { place, reason }
-            }
-            "53300" => StoreError::Unreachable { place, reason },
-            code if code.starts_with("08") || code.starts_with("57P") => StoreError::Unreachable { place, reason },
-            // A value out of range, a constraint, a row or an index entry too large.
-            code if code.len() == 5 && ["22", "23", "54"].iter().any(|class| code.starts_with(class)) => {
-                StoreError::Data { place, reason }
-            }
-            // Insufficient resources, an operator, the system, missing rights and objects; SQLite's full disk, its file
-            // that can't be opened or is none.
-            code if code.len() == 5
-                && ["53", "55", "57", "58", "42", "3D", "28", "XX"].iter().any(|c| code.starts_with(c)) =>
-            {
-                StoreError::Other { place, reason }
-            }
-            "8" | "11" | "13" | "14" | "23" | "26" => StoreError::Other { place, reason },
-            _ => StoreError::Unknown { place, reason },
-        }
+        sorted(Answer { place: place.to_owned(), reason, code }, &class)
     }
 }
 
-fn sqlx_code(error: &sqlx::Error) -> String {
-    match error {
-        sqlx::Error::Database(e) => e.code().map(|c| c.into_owned()).unwrap_or_default(),
-        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => "08000".to_owned(),
-        _ => String::new(),
+/// The class of a server that is not there.
+const AWAY: &str = "08000";
+
+/// What was said, the code that came with it, and the code by which it is sorted.
+type Coded = (String, Option<String>, String);
+
+fn of_sqlx(error: &sqlx::Error) -> Coded {
+    let code = match error {
+        sqlx::Error::Database(e) => e.code().map(|code| code.into_owned()),
+        _ => None,
+    };
+    let class = match error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => AWAY.to_owned(),
+        _ => code.clone().unwrap_or_default(),
+    };
+    (error.to_string(), code, class)
+}
+
+fn of_rusqlite(error: &rusqlite::Error) -> Coded {
+    use rusqlite::ErrorCode::{
+        CannotOpen, ConstraintViolation, DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull, NotADatabase,
+        PermissionDenied, ReadOnly, SystemIoFailure, TooBig,
+    };
+    let class = match error.sqlite_error_code() {
+        Some(DatabaseBusy | DatabaseLocked) => "40001",
+        Some(ConstraintViolation | TooBig) => "23000",
+        Some(DiskFull) => "53100",
+        Some(SystemIoFailure) => "10",
+        Some(ReadOnly | PermissionDenied | CannotOpen | NotADatabase | DatabaseCorrupt) => "58000",
+        _ => "",
+    };
+    (error.to_string(), error.sqlite_error().map(|e| e.extended_code.to_string()), class.to_owned())
+}
+
+fn sorted(mut answer: Answer, class: &str) -> StoreError {
+    match class {
+        "40001" | "40P01" | "55P03" | "5" | "517" => StoreError::Contention(answer),
+        "25006" => {
+            answer.reason.push_str(" (a standby? the URL must lead to the primary)");
+            StoreError::Other(answer)
+        }
+        // SQLite's I/O errors (10 and its extended codes, of four digits at most) hide a full disk among them.
+        code if code.len() <= 4 && code.parse::<u32>().is_ok_and(|code| code & 0xff == 10) => {
+            answer.reason.push_str(" (is the disk full, or failing?)");
+            StoreError::Other(answer)
+        }
+        "53300" => StoreError::Unreachable(answer),
+        code if code.starts_with("08") || code.starts_with("57P") => StoreError::Unreachable(answer),
+        // A value out of range, a constraint, a row or an index entry too large.
+        code if code.len() == 5 && ["22", "23", "54"].iter().any(|class| code.starts_with(class)) => {
+            StoreError::Data(answer)
+        }
+        // Insufficient resources, an operator, the system, missing rights and objects; SQLite's full disk, its file
+        // that can't be opened or is none.
+        code if code.len() == 5
+            && ["53", "55", "57", "58", "42", "3D", "28", "XX"].iter().any(|c| code.starts_with(c)) =>
+        {
+            StoreError::Other(answer)
+        }
+        "8" | "11" | "13" | "14" | "23" | "26" => StoreError::Other(answer),
+        _ => StoreError::Unknown(answer),
     }
 }
 

@@ -32,7 +32,7 @@ pub use contract::keep_statement;
 pub use dialect::Dialect;
 pub use duplicate::Earlier;
 pub(crate) use duplicate::set_aside;
-pub use error::StoreError;
+pub use error::{Answer, StoreError};
 pub(crate) use layout::readings_table;
 pub(crate) use rejections::rejection_statements;
 pub use session::Session;

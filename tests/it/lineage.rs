@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::on_both_databases;
 use crate::support::{Answer, Db, Outcome, Receiver, World, row, telemetry};
 
-on_both_databases!(from_a_file_to_tables_and_quarantine, step_by_step, refused_and_failed);
+on_both_databases!(from_a_file_to_tables_and_quarantine, step_by_step, refused_and_failed, looked_at_again);
 
 /// 2024-05-01T00:00:00Z.
 const START: i64 = 1_714_521_600;
@@ -125,6 +125,26 @@ fn refused_and_failed(db: Db) {
         assert!(message.contains(why), "{message}");
         assert!(event["outputs"].as_array().unwrap().iter().all(|o| !o["name"].as_str().unwrap().contains("iot_raw")));
     }
+}
+
+/// A file of which more is loaded, since another was taken out, says so.
+fn looked_at_again(db: Db) {
+    let world = World::new(db);
+    world.file("a.csv", telemetry("pump-1", START, 20));
+    world.ok(&["run"]);
+    world.file("b.csv", telemetry("pump-1", START, 30));
+    world.ok(&["run"]);
+    run(&world, &["unload", "processed/a.csv"]).expect_code(0);
+    let events = events(&world);
+    let (start, complete) = (&events[0], &events[1]);
+    assert_eq!(events.len(), 2);
+    assert_eq!((&start["eventType"], &complete["eventType"]), (&"START".into(), &"COMPLETE".into()));
+    assert_eq!(
+        (&start["run"]["runId"], &complete["job"]["name"]),
+        (&complete["run"]["runId"], &"iotpipe.recheck".into())
+    );
+    assert!(complete["inputs"][0]["name"].as_str().unwrap().ends_with("/b.csv"));
+    assert_eq!(output(complete, "iot_raw_data")["outputFacets"]["outputStatistics"]["rowCount"], 30);
 }
 
 #[test]

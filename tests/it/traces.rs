@@ -17,6 +17,8 @@ on_both_databases!(
     a_file_that_is_given_up,
     rows_of_the_long_layout,
     what_the_database_refuses,
+    a_trace_for_each_life,
+    rows_that_are_looked_at_again,
 );
 
 /// Names and values.
@@ -195,11 +197,59 @@ fn what_the_database_refuses(db: Db) {
     let refused: Vec<&Span> = spans.iter().filter(is_error).filter(|span| span.kind == 3).collect();
     assert_eq!(refused.len(), 1, "{:?}", names(&spans));
     assert!(attribute(refused[0], "error.type").is_some_and(|kind| ["other", "unknown"].contains(&kind.as_str())));
+    let code = if db == Db::Postgres { "42P01" } else { "1" };
+    assert_eq!(attribute(refused[0], "db.response.status_code").as_deref(), Some(code));
     for span in [refused[0], named(&spans, "load")] {
         let status = span.status.clone().unwrap();
         assert!(status.code == 2 && status.message.contains("file_aggregates"), "{status:?}");
     }
     assert_eq!(attribute(named(&spans, "pass"), "error.type"), None);
+}
+
+/// A file that was closed and is taken up again has another trace, with a span above all others of its own.
+fn a_trace_for_each_life(db: Db) {
+    let world = World::new(db);
+    let receiver = Receiver::start(Answer::Takes);
+    let endpoint = format!("http://{}", receiver.address);
+    world.file("a.csv", telemetry("pump-1", START, 20));
+    run(&world, &["run"], &endpoint).expect_code(0);
+    for _ in 0..2 {
+        world.ok(&["unload", "processed/a.csv", "--again"]);
+        for step in ["validate", "load"] {
+            run(&world, &[step], &endpoint).expect_code(0);
+        }
+    }
+    let spans = spans(&receiver);
+    let roots: Vec<&Span> = spans.iter().filter(|span| span.parent_span_id.is_empty()).collect();
+    assert_eq!(roots.len(), 3, "{:?}", names(&spans));
+    assert_eq!(roots.iter().map(|root| &root.trace_id).collect::<BTreeSet<_>>().len(), 3, "each has its own");
+    for (root, steps) in roots.into_iter().zip([1, 2, 2]) {
+        let below = spans.iter().filter(|span| span.parent_span_id == root.span_id && span.name != "scan");
+        let below: Vec<&Span> = below.collect();
+        assert_eq!(below.len(), steps, "{:?}", names(&spans));
+        assert!(below.iter().all(|span| span.end_time_unix_nano <= root.end_time_unix_nano));
+    }
+}
+
+/// A loaded file whose rows are looked at again, since another was taken out, is followed as any other step is.
+fn rows_that_are_looked_at_again(db: Db) {
+    let world = World::new(db);
+    let receiver = Receiver::start(Answer::Takes);
+    world.file("a.csv", telemetry("pump-1", START, 20));
+    world.ok(&["run"]);
+    world.file("b.csv", telemetry("pump-1", START, 30));
+    world.ok(&["run"]);
+    assert_eq!(world.number("SELECT rows_loaded FROM manifest WHERE source = 'b.csv'"), 10);
+    run(&world, &["unload", "processed/a.csv"], &format!("http://{}", receiver.address)).expect_code(0);
+    assert_eq!(world.number("SELECT rows_loaded FROM manifest WHERE source = 'b.csv'"), 30);
+    let spans = spans(&receiver);
+    let (root, recheck) = (named(&spans, "file"), named(&spans, "recheck"));
+    assert_eq!(attribute(root, "iotpipe.file").as_deref(), Some("b.csv"));
+    assert_eq!((&recheck.parent_span_id, &recheck.trace_id), (&root.span_id, &root.trace_id));
+    assert_eq!(attribute(recheck, "iotpipe.rows.total").as_deref(), Some("30"));
+    for below in ["pass", "COMMIT", "UPDATE manifest"] {
+        assert_eq!(named(&spans, below).parent_span_id, recheck.span_id, "{below}");
+    }
 }
 
 /// Whatever the other side does, files are loaded, at once and with the exit code that they have.

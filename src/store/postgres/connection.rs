@@ -9,7 +9,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, Postgres, Transaction};
 
 use super::nodelay;
-use crate::store::error::StoreError;
+use crate::store::error::{Answer, StoreError};
 
 /// How long a connection may take before the database counts as away.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -82,7 +82,7 @@ pub(in crate::store) async fn connect(options: PgConnectOptions, place: &str, mo
         .await;
     match pool {
         Ok(pool) => Ok(pool),
-        Err(e) => Err(StoreError::Unreachable { place: place.to_owned(), reason: reason(&options, &e).await }),
+        Err(e) => Err(StoreError::Unreachable(Answer::without_code(place, reason(&options, &e).await))),
     }
 }
 

@@ -19,7 +19,7 @@ use super::prepared_statements::PreparedStatements;
 use super::raw_table::RawTable;
 use crate::store::connection::Store;
 use crate::store::duplicate::{BecauseOf, Earlier, set_aside};
-use crate::store::error::{Cause, StoreError};
+use crate::store::error::{Answer, Cause, StoreError};
 use crate::store::layout;
 use crate::store::rollup::{add_up_anew, roll_up};
 use crate::store::transaction::{LoadTransaction, Totals};
@@ -118,7 +118,7 @@ impl<'a> PostgresLoad<'a> {
             let Some(first) = taken.first() else { continue };
             self.store.reserved_ids.forget(taken.iter().map(String::as_str));
             let reason = format!("another process was the first to name the device {first:?}");
-            return Err(StoreError::Contention { place: self.store.place.clone(), reason });
+            return Err(StoreError::Contention(Answer::without_code(&self.store.place, reason)));
         }
         Ok(())
     }
@@ -354,7 +354,7 @@ impl PostgresLoad<'_> {
             true => Ok(()),
             false => {
                 let reason = "a file that had some of its rows was taken out meanwhile".to_owned();
-                Err(StoreError::Contention { place: self.store.place.clone(), reason })
+                Err(StoreError::Contention(Answer::without_code(&self.store.place, reason)))
             }
         }
     }

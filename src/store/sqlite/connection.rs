@@ -7,7 +7,7 @@ use rusqlite::{Connection, OpenFlags};
 use sqlx::ConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 
-use crate::store::error::StoreError;
+use crate::store::error::{Answer, StoreError};
 
 /// How long a writer waits for another writer.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(120);
@@ -45,7 +45,7 @@ pub(in crate::store) async fn connect(file: &DatabaseFile, most: u32) -> Result<
     let place = file.path.display().to_string();
     if let Some(folder) = file.path.parent().filter(|folder| !folder.as_os_str().is_empty() && !file.read_only) {
         std::fs::create_dir_all(folder)
-            .map_err(|e| StoreError::Unreachable { place: place.clone(), reason: format!("its folder: {e}") })?;
+            .map_err(|e| StoreError::Unreachable(Answer::without_code(&place, format!("its folder: {e}"))))?;
     }
     let mut options = SqliteConnectOptions::new()
         .filename(&file.path)
@@ -69,7 +69,7 @@ pub(in crate::store) async fn connect(file: &DatabaseFile, most: u32) -> Result<
             error if error.is_contention() && started.elapsed() < BUSY_TIMEOUT => {
                 tokio::time::sleep(NEXT_TRY.mul_f64(rand::random())).await;
             }
-            StoreError::Other { place, reason } => return Err(StoreError::Unreachable { place, reason }),
+            StoreError::Other(answer) => return Err(StoreError::Unreachable(answer)),
             other => return Err(other),
         }
     }
