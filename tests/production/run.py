@@ -12,9 +12,10 @@ import time
 import traceback
 
 import machine
+from ahead import Ahead
 
-# In this order: the container's build gives the binary that the others run.
-PARTS = ["container", "package", "kubernetes", "cluster", "airflow", "monitoring", "testcontainers"]
+# In this order: the container's build gives the binary that the others run, and what is built ahead for the last ones has time.
+PARTS = ["container", "package", "kubernetes", "airflow", "monitoring", "cluster", "testcontainers"]
 
 
 # What the tests themselves are written with, beyond Python.
@@ -29,9 +30,11 @@ def main():
         return 2
     use_libraries()
     started = time.monotonic()
+    parts = {name: importlib.import_module(f"parts.{name}") for name in PARTS if name in chosen}
     with machine.ENDING:
         machine.alone()
-        verdicts = [(name, *outcome(name)) for name in PARTS if name in chosen]
+        with Ahead(parts.values()) as ahead:
+            verdicts = [(name, *outcome(name, part, ahead)) for name, part in parts.items()]
     summarise(verdicts, time.monotonic() - started)
     if left := machine.left_behind():
         machine.say("FAILED", f"left behind: {', '.join(left)}")
@@ -46,13 +49,14 @@ def use_libraries():
         os.execv(python, [str(python), __file__])
 
 
-def outcome(name):
+def outcome(name, part, ahead):
     """Runs one part and gives its verdict, its time, and why it was skipped."""
     print(f"== {name}", flush=True)
     started = time.monotonic()
     verdict, reason = "ok", ""
     try:
-        importlib.import_module(f"parts.{name}").test()
+        ahead.wait(part)
+        part.test()
     except machine.Unavailable as missing:
         verdict, reason = "SKIPPED", str(missing)
         machine.say(verdict, reason)

@@ -15,6 +15,10 @@ STEPS = ["scan", "validate", "aggregate", "load", "quality_gate"]
 SUCCESS = {step: ("success", 1) for step in STEPS}
 
 
+def prepare():
+    venv("airflow", *REQUIREMENTS)
+
+
 def test():
     airflow = Airflow(venv("airflow", *REQUIREMENTS))
     with check("db migrate, and no import errors"):
