@@ -13,9 +13,8 @@ import statistics
 import subprocess
 import sys
 
-import bench as workloads
 import json_lines
-from bench import ONLY, ROUNDS, ROWS, Bench, Sample, spread
+from comparison import ONLY, ROUNDS, ROWS, SCALE, Bench, Sample, spread
 
 SQLITE = "sqlite://iotpipe.db"
 
@@ -55,7 +54,7 @@ def start(bench, _source):
 
 def kinds(bench):
     shape = ("--style", "quoted", "--interval", "1s")
-    files = int(10_000 * workloads.SCALE)
+    files = int(10_000 * SCALE)
     yield "postgres", ("one-3", "--rows", ROWS, "--devices", 3, *shape), lambda source: bench.run(source, rows=ROWS)
     yield ("workers", ("eight", "--rows", ROWS // 8, "--files", 8, "--devices", 3, *shape),
            lambda source: bench.run(source, "--workers", "2", rows=ROWS // 8 * 8))

@@ -7,121 +7,17 @@ Whole processes are timed, on a database made anew for each sample; a sample cou
 Everything is made under target/bench. At scale 1 the result becomes docs/performance.md.
 """
 import os
-import pathlib
 import statistics
 import subprocess
 import sys
-import time
 
 import json_lines
+import long_layout
 import perf
+from comparison import ONLY, ROOT, ROUNDS, ROWS, SCALE, WORK, Bench, Sample, median, spread
 from machine import describe
-from rivals import VENV, duckdb_checks, polars_checks, polars_ingest, prepare_venv
-from servers import Postgres, SQLITE_TABLE
-
-SCALE = float(os.environ.get("BENCH_SCALE", "1"))
-ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
-ONLY = [name for name in os.environ.get("BENCH_ONLY", "").split(",") if name]
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-WORK = ROOT / "target" / "bench"
-ROWS = int(4_000_000 * SCALE)
-
-
-class Sample:
-    """Seconds and peak MiB of one command and its children."""
-
-    def __init__(self, args, cwd, env=None):
-        start = time.monotonic()
-        child = subprocess.Popen(args, cwd=cwd, env={**os.environ, **(env or {})}, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        _, status, usage = os.wait4(child.pid, 0)
-        self.seconds = time.monotonic() - start
-        self.mib = usage.ru_maxrss / 1024
-        self.cpu = usage.ru_utime + usage.ru_stime
-        if status != 0:
-            sys.exit(f"{args}: {status}\n{child.stdout.read().decode()}\n{child.stderr.read().decode()}")
-
-
-class Bench:
-    def __init__(self, program):
-        self.program = os.path.abspath(program)
-        WORK.mkdir(parents=True, exist_ok=True)
-        self.postgres = Postgres(WORK)
-        self.results = []
-
-    def wanted(self, name):
-        return not ONLY or name in ONLY
-
-    def data(self, name, *arguments):
-        """A folder of generated files, made once for each set of arguments."""
-        folder = WORK / "data" / f"{name}-{SCALE}"
-        if not folder.exists():
-            subprocess.run([self.program, "generate", "--out", f"{folder}.part", "--quiet", *map(str, arguments)], check=True)
-            os.rename(f"{folder}.part", folder)
-        return folder
-
-    def world(self, source, contract=""):
-        """An empty folder whose data/ holds links to the files of `source`, and whose configuration ends with `contract`."""
-        folder = WORK / "world"
-        subprocess.run(["rm", "-rf", folder], check=True)
-        (folder / "data").mkdir(parents=True)
-        for file in source.iterdir():
-            os.link(file, folder / "data" / file.name)
-        (folder / "iotpipe.toml").write_text('[source]\nsettle = "0s"\n' + contract)
-        return folder
-
-    def run(self, source, *arguments, rows=None, url=None, before=(), contract="", table="iot_raw_data"):
-        """`iotpipe run` over `source`, into a new database; `before` comes before the command."""
-        world = self.world(source, contract)
-        env = {"DATABASE_URL": url or self.postgres.new_database()}
-        subprocess.run([self.program, "migrate", "--quiet"], cwd=world, env={**os.environ, **env}, check=True)
-        earlier = self.postgres.cpu()
-        sample = Sample([*before, self.program, "run", "--quiet", *arguments], world, env)
-        time.sleep(0.2)
-        self.server_cpu = [now - then for now, then in zip(self.postgres.cpu(), earlier)]
-        if rows is not None and url is None:
-            self.postgres.expect(f"SELECT count(*) FROM {table}", rows)
-        return sample
-
-    def migrated(self, folder=WORK):
-        """A new database with iotpipe's schema, for the configuration in `folder`."""
-        env = {**os.environ, "DATABASE_URL": self.postgres.new_database()}
-        subprocess.run([self.program, "migrate", "--quiet"], cwd=folder, env=env, check=True)
-
-    def compare(self, name, what, target, ours, rival, memory=None):
-        """Both by turns, ROUNDS times."""
-        mine, theirs = [], []
-        for _ in range(ROUNDS):
-            mine.append(ours())
-            theirs.append(rival())
-        ratio = median(mine) / median(theirs)
-        met = ratio <= target
-        note = ""
-        if memory is not None:
-            share = statistics.median(s.mib for s in mine) / statistics.median(s.mib for s in theirs)
-            note, met = f"; memory {share:.3f} × (≤ {memory})", met and share <= memory
-        self.note(name, what, f"{ratio:.2f} × (≤ {target}){note}", met,
-                  f"{spread(mine)} against {spread(theirs)}; {peak(mine)} against {peak(theirs)} MiB")
-
-    def note(self, name, what, result, met, detail):
-        self.results.append((name, what, result, met, detail))
-        print(f"{verdict(met)} {name}: {what}: {result}\n        {detail}", flush=True)
-
-
-def verdict(met):
-    return {True: "met", False: "NOT MET", None: "known"}[met].ljust(7)
-
-
-def median(samples):
-    return statistics.median(s.seconds for s in samples)
-
-
-def spread(samples):
-    seconds = [s.seconds for s in samples]
-    return f"{statistics.median(seconds):.2f} s ({min(seconds):.2f}–{max(seconds):.2f})"
-
-
-def peak(samples):
-    return f"{max(s.mib for s in samples):.0f}"
+from rivals import duckdb_checks, polars_checks, polars_ingest, prepare_venv
+from servers import SQLITE_TABLE
 
 
 def postgres_rows(bench):
@@ -142,54 +38,6 @@ def postgres_rows(bench):
             bench.compare("workers", f"`run --workers 2`, {ROWS // 8 * 8} rows in 8 files, against psql \\copy", 0.40,
                           lambda: bench.run(eight, "--workers", "2", rows=ROWS // 8 * 8),
                           lambda: bench.postgres.copy(clean, Sample, ROWS))
-
-
-SENSORS = ("co", "humidity", "light", "lpg", "motion", "smoke", "temp")
-
-
-def melted(bench):
-    """The rows of a wide file as a row per measurement, and how many they are."""
-    wide = bench.data("to-melt", "--rows", ROWS // len(SENSORS), "--devices", 3, "--interval", "1s")
-    folder = WORK / "data" / f"long-{SCALE}"
-    if not folder.exists():
-        part = pathlib.Path(f"{folder}.part")
-        part.mkdir(exist_ok=True)
-        for file in wide.iterdir():
-            with open(file) as rows, open(part / file.name, "w") as out:
-                names = next(rows).strip().split(",")
-                out.write("ts,device,metric,value\n")
-                for row in rows:
-                    values = dict(zip(names, row.strip().split(",")))
-                    key = f"{values['ts']},{values['device']}"
-                    out.write("".join(f"{key},{sensor},{values[sensor]}\n" for sensor in SENSORS))
-        os.rename(part, folder)
-    return folder, ROWS // len(SENSORS) * len(SENSORS)
-
-
-def long_layout(bench):
-    source, rows = melted(bench)
-    contract = '[contract]\nlayout = "long"\n'
-    run = lambda: bench.run(source, rows=rows, contract=contract, table="iot_raw_values")
-    run()
-    ready = bench.postgres.measurements_as_text(WORK / f"measurements-{SCALE}")
-
-    def copied():
-        bench.migrated(WORK / "world")
-        return bench.postgres.copy_measurements(ready["ids"], Sample, rows)
-
-    if bench.wanted("long"):
-        bench.compare("long", f"`run`, {rows} rows of the long layout, against psql \\copy of the same rows, ids in place of names, into the same table",
-                      1.0, run, copied)
-    if bench.wanted("long-resolved"):
-        def resolved():
-            bench.migrated(WORK / "world")
-            return bench.postgres.copy_resolved_measurements(ready["names"], Sample, rows)
-
-        bench.compare("long-resolved", "the same, against psql \\copy of the clean rows with names, which a join then turns into ids, into the same table",
-                      0.75, run, resolved)
-    if bench.wanted("long-names"):
-        bench.compare("long-names", "the same, against psql \\copy of the clean rows with the names of devices and metrics, into a table keyed by them", 0.45, run,
-                      lambda: bench.postgres.copy_named_measurements(ready["names"], Sample, rows))
 
 
 def limits(bench):
@@ -361,45 +209,10 @@ def overview(bench):
 
 
 ROWS_OF_THE_TABLE = {"postgres": postgres_rows, "polars": postgres_rows, "workers": postgres_rows, "postgres-10000": postgres_rows,
-                     "long": long_layout, "long-resolved": long_layout, "long-names": long_layout, "limits": limits, "processor": processor,
+                     "long": long_layout.compare, "long-resolved": long_layout.compare, "long-names": long_layout.compare, "limits": limits, "processor": processor,
                      "duplicates": duplicates, "sqlite": sqlite, "duckdb": validate, "polars-scan": validate,
                      "jsonl-duckdb": judged_json_lines, "jsonl-polars": judged_json_lines,
                      "small-files": small_files, "memory": memory, "latency": latency, "scan": scan, "overview": overview}
-
-
-WHY = """
-## Why `run` into PostgreSQL takes what it takes
-A file is all or nothing, so it goes in by one transaction, and a transaction is one session of the server. The rows `limits` show
-what such a session takes when the program has nothing left to do: the same rows, ready in PostgreSQL's binary form, sorted as `run`
-sorts them, in two COPYs. No single session does better, and most of its time is the upkeep of the key `(device_id, ts)` and of
-the BRIN index, row by row: compare the same rows without them. It could be had cheaper only where the table is not in use: rows in
-the order of the key would save some, but devices send in the order of time; an index built behind the copy would lock the
-table, and could not tell which rows are duplicates before all are in; several sessions for one file would show some of it
-before the rest, and a crash between their commits would leave it so. Several sessions could fill a table aside that is attached
-as a partition at the end; but files overlap in time and share devices, and PostgreSQL keeps no key across such partitions.
-
-The rows `processor` show what `run` takes beyond that. For most of the time the session is busy: parsing, checks, aggregates and
-encoding are done beside it. Most of what is left is `scan`, which hashes the file before the load reads it again: it fixes which bytes are
-to be loaded, a content that was loaded under another name is told before any of it is sent, and every other step relies on it.
-The rows `profile` show what the session does meanwhile: the upkeep of the key is half of it, and more with many devices.
-
-With `--workers 2` two sessions, the server's writers and the program share the two cores of this machine: add the processor times
-of the row `processor`, and halve them. The limit is the last row of `limits` for 3 devices, where nothing but the two sessions
-runs, with half of the program's own processor time on top. Beyond that there are waits that the sessions have with ready rows too:
-while one writes the server's log to the disk, the other soon waits for it, and so with a file that grows.
-
-With many devices the rows of a batch fall all over the index; the larger the batch, the more rows of a device stand together.
-Batches grow with the number of devices, as far as memory is to stay small.
-
-## Why JSON lines are read by serde_json
-Three parsers were given the same 200 000 messages of 143 bytes, in turn, best of nine, on a machine that was busy otherwise.
-serde_json's raw values, with the cutting of lines, the paths of a contract and the index of fields, took 1.3
-times as long as sonic-rs with lazy iterators and 1.5 times as long as simd-json, neither of which did any of that; a tree of
-serde_json's values took 1.4 times as long as that. Since then the values that a contract asks for are taken out while an object
-is read, and a list of all is made no more, which takes a quarter less (`parse_json_lines` of `make bench-core`).
-simd-json changes the bytes that it reads, which the quarantine wants as they came, so each line is copied first. What could be
-gained is a part of a parse that hides behind the database: serde_json stays.
-"""
 
 
 def write(bench, program):
@@ -408,7 +221,7 @@ def write(bench, program):
              describe(bench.postgres.version(), ROUNDS, SCALE), "", "| | what | result (target) | met | in detail |", "|---|---|---|---|---|"]
     lines += [f"| {name} | {what} | {result} | { {True: 'yes', False: '**no**', None: ''}[met] } | {detail} |" for name, what, result, met, detail in bench.results]
     target = ROOT / "docs" / "performance.md" if SCALE == 1 and not ONLY else WORK / "performance.md"
-    target.write_text("\n".join(lines) + "\n" + WHY)
+    target.write_text("\n".join([*lines, "", (ROOT / "bench" / "why.md").read_text()]))
     print(f"written to {target.relative_to(ROOT)}")
 
 
