@@ -23,8 +23,9 @@ GO = (1, 26)
 ENDING = contextlib.ExitStack()
 # Folders of this run.
 FOLDERS = []
-# Commands that another thread than the first waits for.
+# Commands that another thread than the first waits for, and their niceness.
 BACKGROUND = set()
+LATER = 15
 
 
 class Failed(Exception):
@@ -62,7 +63,7 @@ def run(*command, timeout=120, codes=(0,), env=None, **options):
     What it started ends with it when it takes too long, or when the tests are stopped. In the background it gives way to others.
     """
     behind = threading.current_thread() is not threading.main_thread()
-    command = [*(["nice", "-n", "10"] if behind else []), *(str(part) for part in command)]
+    command = [str(part) for part in command]
     try:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                    errors="replace", start_new_session=True,
@@ -71,6 +72,7 @@ def run(*command, timeout=120, codes=(0,), env=None, **options):
         raise Failed(f"{command[0]} is not here: {missing}") from missing
     if behind:
         BACKGROUND.add(process)
+        give_way(process)
     try:
         stdout, stderr = process.communicate(timeout=timeout)
     except BaseException as cut:
@@ -85,6 +87,13 @@ def run(*command, timeout=120, codes=(0,), env=None, **options):
         raise Failed(f"{' '.join(command)}: exit code {process.returncode}, expected {' or '.join(map(str, codes))}\n"
                      f"{tail(stdout)}{tail(stderr)}")
     return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
+
+
+def give_way(process):
+    """Lets others go first: by priority, and where each session has its own share of the processors, by its session's."""
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, process.pid, LATER)
+        pathlib.Path(f"/proc/{process.pid}/autogroup").write_text(str(LATER))
 
 
 def kill_group(process):

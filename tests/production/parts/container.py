@@ -4,7 +4,7 @@ import time
 
 import program
 from engine import engine
-from machine import Failed, Unavailable, check, expect, folder, run, wait_for
+from machine import Failed, Unavailable, check, expect, folder, wait_for
 from postgres import Container
 from program import counts
 

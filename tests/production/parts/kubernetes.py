@@ -9,7 +9,7 @@ import program
 import rendered
 import rules
 from engine import engine
-from machine import ROOT, Failed, Unavailable, check, expect, folder, run, wait_for
+from machine import ROOT, Failed, Unavailable, check, expect, folder, wait_for
 from postgres import Container
 from program import counts
 

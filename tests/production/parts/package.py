@@ -1,4 +1,5 @@
-"""The Debian package and its systemd units: made, read, installed in a container, started as systemd would, removed."""
+"""What a release consists of. The Debian package and its systemd units: made, read, installed in a container, started as
+systemd would, removed; the workflows that publish it: read."""
 import configparser
 import os
 import re
@@ -8,8 +9,9 @@ import socket
 
 import program
 from engine import debian, engine
-from machine import ROOT, Failed, apt, check, expect, folder, free_port, run, server
+from machine import ROOT, Failed, apt, check, expect, folder, free_port, go_program, run, server
 
+ACTIONLINT = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12"
 UNITS = ["iotpipe.service", "iotpipe-run.service", "iotpipe-run.timer"]
 # systemd-analyze counts what a service may reach, from 0 to 10; "OK" ends at 2.
 MOST_EXPOSED = 2.0
@@ -26,6 +28,9 @@ def test():
         notifies()
     with check("installed in a container, run as its user, removed, purged"):
         installs(package)
+    actionlint = go_program("actionlint", ACTIONLINT)
+    with check("actionlint: the workflows"):
+        run(actionlint, "-shellcheck=", "-pyflakes=", *sorted((ROOT / ".github/workflows").glob("*.yml")))
 
 
 def built():
