@@ -1,24 +1,19 @@
 //! Readings → the file's aggregates, in bounded memory.
 
-use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::findings::Findings;
 use super::row_sink::Sink;
-use super::spill::{PARTS, Spill};
+use super::spill::Spill;
 use crate::error::Error;
-use crate::store::{Share, Snapshot, StoredAggregate};
-use iotpipe_core::aggregate::{Aggregates, Stats};
+use iotpipe_core::aggregate::Aggregates;
 use iotpipe_core::contract::Contract;
 use iotpipe_core::devices::DeviceNames;
 use iotpipe_core::parse::Header;
 use iotpipe_core::reading::Batch;
 
-/// Batches of which the first version may have merged a file's aggregates.
-const EARLIER_PARTS: i64 = 1000;
-/// Stored aggregates that are compared at once, about; they take some 300 bytes each.
-const AT_ONCE: i64 = 50_000;
+/// Into so many parts what has no room is divided.
+const PARTS: usize = 32;
 
 /// Collects the aggregates of one pass, for the transaction that follows it. While there is memory for another window,
 /// its figures are kept there; measurements of the windows behind wait on the disk, and are added up part by part. A
@@ -28,6 +23,7 @@ pub struct AggregateSink {
     /// Where measurements wait.
     folder: PathBuf,
     spill: Option<Spill>,
+    /// How often what stands here was divided.
     depth: u32,
 }
 
@@ -36,6 +32,11 @@ impl AggregateSink {
     pub fn new(contract: &Contract, folder: &Path, bytes: usize) -> Self {
         let aggregates = Aggregates::new(contract).within(bytes);
         Self { aggregates, folder: folder.to_owned(), spill: None, depth: 0 }
+    }
+
+    /// Where what has no room in memory waits.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Gives `take` all figures, some windows at a time; at least once.
@@ -61,16 +62,13 @@ impl AggregateSink {
         let values = values.iter().map(|value| Some(*value).filter(|value| !value.is_nan()));
         match self.aggregates.add_values(device, window, values.clone()) {
             true => Ok(()),
-            false => self.spill()?.add(device, window, values),
+            false => self.spill().add(device, window, values),
         }
     }
 
-    fn spill(&mut self) -> io::Result<&mut Spill> {
-        let spill = match self.spill.take() {
-            Some(spill) => spill,
-            None => Spill::create(&self.folder, self.aggregates.width(), self.depth)?,
-        };
-        Ok(self.spill.insert(spill))
+    fn spill(&mut self) -> &mut Spill {
+        let (width, depth) = (self.aggregates.width(), self.depth);
+        self.spill.get_or_insert_with(|| Spill::new(&self.folder, width, PARTS, depth))
     }
 
     fn add_batch(&mut self, batch: &Batch) -> io::Result<()> {
@@ -78,7 +76,7 @@ impl AggregateSink {
         if left.is_empty() {
             return Ok(());
         }
-        self.spill()?;
+        self.spill();
         let (Some(spill), aggregates) = (&mut self.spill, &self.aggregates) else { return Ok(()) };
         for reading in &left {
             let values = aggregates.values_of(batch, reading);
@@ -99,73 +97,6 @@ impl Sink for AggregateSink {
 
     fn finish(&mut self) -> Result<(), Error> {
         Ok(())
-    }
-}
-
-/// Says where what is stored of `file_id` is not what a second pass `found`: bit for bit, where the present program stored
-/// it; what an earlier one added up may differ in the last digits. Where there is much of it, it is compared share by share.
-///
-/// # Errors
-/// When the database can't be asked, or what was found not be read.
-pub fn compare_aggregates(
-    found: &AggregateSink,
-    devices: &DeviceNames,
-    snapshot: &mut dyn Snapshot,
-    file_id: i64,
-    to_the_bit: bool,
-    findings: &mut Findings,
-) -> Result<(), Error> {
-    let ids = devices.from(0).map(|device| snapshot.device_id(device)).collect();
-    let comparison = Comparison { found, devices, ids, to_the_bit };
-    let (of, window) = (1 + snapshot.count_aggregates(file_id)? / AT_ONCE, found.aggregates.window());
-    for number in 0..of {
-        let share = Share { number, of, window };
-        comparison.compare(share, snapshot.aggregates_of(file_id, share)?, findings)?;
-    }
-    Ok(())
-}
-
-/// What a second pass found, to be compared with what is stored.
-struct Comparison<'a> {
-    found: &'a AggregateSink,
-    devices: &'a DeviceNames,
-    /// Of these devices; none where no device of that name is stored.
-    ids: Vec<Option<i64>>,
-    to_the_bit: bool,
-}
-
-impl Comparison<'_> {
-    fn compare(&self, share: Share, stored: Vec<StoredAggregate>, findings: &mut Findings) -> Result<(), Error> {
-        let by_key = stored.into_iter().map(|row| ((row.device, row.sensor, row.window_start), row.stats));
-        let mut stored: HashMap<_, Stats> = by_key.collect();
-        self.found.each_part(&mut |part| {
-            for row in part.rows().filter(|row| share.has(self.id(row.device), row.window_start)) {
-                let device = self.devices.get(row.device).unwrap_or_default();
-                let same = stored
-                    .remove(&(device.to_owned(), row.sensor.to_owned(), row.window_start))
-                    .is_some_and(|stats| self.is_same(&stats, &row.stats));
-                if !same {
-                    findings.add(format!("the aggregate of {device} {} does not fit its rows", row.sensor));
-                }
-            }
-            Ok(())
-        })?;
-        for (device, sensor, _) in stored.into_keys() {
-            findings.add(format!("there is an aggregate of {device} {sensor} for which the file has no rows"));
-        }
-        Ok(())
-    }
-
-    /// A device that is not stored has no stored aggregates, so it does not matter in which share they are missed.
-    fn id(&self, device: u32) -> i64 {
-        self.ids.get(device as usize).copied().flatten().unwrap_or(0)
-    }
-
-    fn is_same(&self, stored: &Stats, found: &Stats) -> bool {
-        match self.to_the_bit {
-            true => stored.is_same_as(found),
-            false => stored.is_close_to(found, EARLIER_PARTS),
-        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Where the rows of a pass go. A sink takes part in the commit of its pass.
 
+mod aggregate_audit;
 mod aggregates;
 mod audit;
 mod findings;
@@ -11,7 +12,8 @@ mod row_sink;
 mod spill;
 mod typed;
 
-pub use aggregates::{AggregateSink, compare_aggregates};
+pub use aggregate_audit::compare_aggregates;
+pub use aggregates::AggregateSink;
 pub use audit::AuditSink;
 pub use findings::Findings;
 pub use quarantine::{QuarantineNames, QuarantineSink, write_file_reason};

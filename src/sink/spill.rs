@@ -1,24 +1,25 @@
-//! Measurements that wait on the disk until there is memory for their windows.
+//! What was measured in windows, or what they come to, waits on the disk until there is memory for it.
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// Into so many parts what is spilled is divided, by device and window: each has all the measurements of its windows.
-pub const PARTS: usize = 32;
 /// Bytes that are written at once.
 const BLOCK: usize = 64 << 10;
 
-/// Measurements in an unnamed file, in the order in which they came, part by part.
+/// Values by device and window, in an unnamed file, in the order in which they came, part by part. Each part has all the
+/// values of its windows.
 pub struct Spill {
-    file: File,
+    folder: PathBuf,
+    /// Once there is more than a block of a part.
+    file: Option<File>,
     /// Bytes in the file.
     end: u64,
-    /// Values of a measurement.
+    /// Values that stand together.
     width: usize,
-    /// How often what stands here was spilled before: each time it is divided another way.
-    depth: u32,
+    /// Another number divides the windows another way.
+    salt: u32,
     parts: Vec<Part>,
 }
 
@@ -30,28 +31,30 @@ struct Part {
 }
 
 impl Spill {
-    /// A file in `folder`, which goes when this is dropped, for measurements of `width` values.
-    ///
-    /// # Errors
-    /// When it can't be created.
-    pub fn create(folder: &Path, width: usize, depth: u32) -> io::Result<Self> {
-        let parts = (0..PARTS).map(|_| Part::default()).collect();
-        Ok(Self { file: tempfile::tempfile_in(folder)?, end: 0, width, depth, parts })
+    /// For `width` values at a time, in so many `parts`. Its file is in `folder`, and goes when this is dropped.
+    pub fn new(folder: &Path, width: usize, parts: usize, salt: u32) -> Self {
+        let parts = (0..parts).map(|_| Part::default()).collect();
+        Self { folder: folder.to_owned(), file: None, end: 0, width, salt, parts }
     }
 
-    /// Adds what `device` measured in `window`: finite values, or none.
+    /// Adds what `device` has in `window`: numbers, or none.
     ///
     /// # Errors
-    /// When the disk is full.
+    /// When the file can't be created, or the disk is full.
     pub fn add(&mut self, device: u32, window: i64, values: impl Iterator<Item = Option<f64>>) -> io::Result<()> {
-        let part = &mut self.parts[part_of(device, window, self.depth)];
+        let number = part_of(device, window, self.salt, self.parts.len());
+        let part = &mut self.parts[number];
         part.unwritten.extend_from_slice(&device.to_ne_bytes());
         part.unwritten.extend_from_slice(&window.to_ne_bytes());
         for value in values {
             part.unwritten.extend_from_slice(&value.unwrap_or(f64::NAN).to_ne_bytes());
         }
         if part.unwritten.len() >= BLOCK {
-            self.file.write_all_at(&part.unwritten, self.end)?;
+            let file = match self.file.take() {
+                Some(file) => file,
+                None => tempfile::tempfile_in(&self.folder)?,
+            };
+            self.file.insert(file).write_all_at(&part.unwritten, self.end)?;
             part.blocks.push((self.end, part.unwritten.len()));
             self.end += part.unwritten.len() as u64;
             part.unwritten.clear();
@@ -59,7 +62,7 @@ impl Spill {
         Ok(())
     }
 
-    /// Gives `take` the measurements of the part `number`, in the order in which they came.
+    /// Gives `take` what is in the part `number`, in the order in which it came.
     ///
     /// # Errors
     /// When the file can't be read, and those of `take`.
@@ -70,22 +73,22 @@ impl Spill {
     ) -> Result<(), E> {
         let part = &self.parts[number];
         let (mut block, mut values) = (Vec::new(), vec![0.0; self.width]);
-        for &(start, length) in &part.blocks {
+        for (&(start, length), file) in part.blocks.iter().zip(self.file.iter().cycle()) {
             block.resize(length, 0);
-            self.file.read_exact_at(&mut block, start)?;
-            self.measurements(&block, &mut values, &mut take)?;
+            file.read_exact_at(&mut block, start)?;
+            self.each(&block, &mut values, &mut take)?;
         }
-        self.measurements(&part.unwritten, &mut values, &mut take)
+        self.each(&part.unwritten, &mut values, &mut take)
     }
 
-    fn measurements<E>(
+    fn each<E>(
         &self,
         block: &[u8],
         values: &mut [f64],
         take: &mut impl FnMut(u32, i64, &[f64]) -> Result<(), E>,
     ) -> Result<(), E> {
-        for measurement in block.chunks_exact(KEY + self.width * size_of::<f64>()) {
-            let (key, rest) = measurement.split_at(KEY);
+        for entry in block.chunks_exact(KEY + self.width * size_of::<f64>()) {
+            let (key, rest) = entry.split_at(KEY);
             let (device, window) = key.split_at(size_of::<u32>());
             for (value, bytes) in values.iter_mut().zip(rest.chunks_exact(size_of::<f64>())) {
                 *value = f64::from_ne_bytes(bytes.try_into().unwrap_or_default());
@@ -101,9 +104,9 @@ impl Spill {
 const KEY: usize = size_of::<u32>() + size_of::<i64>();
 
 /// By the finalizer of SplitMix64 (Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators", 2014).
-fn part_of(device: u32, window: i64, depth: u32) -> usize {
-    let mut bits = (window as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ u64::from(device) ^ u64::from(depth) << 40;
+fn part_of(device: u32, window: i64, salt: u32, parts: usize) -> usize {
+    let mut bits = (window as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ u64::from(device) ^ u64::from(salt) << 40;
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    ((bits ^ (bits >> 31)) % PARTS as u64) as usize
+    ((bits ^ (bits >> 31)) % parts as u64) as usize
 }

@@ -36,7 +36,7 @@ pub use error::{Answer, StoreError};
 pub(crate) use layout::readings_table;
 pub(crate) use rejections::rejection_statements;
 pub use session::Session;
-pub use snapshot::{FileRows, SampledRow, Share, Snapshot, StoredAggregate};
+pub use snapshot::{FileRows, SampledRow, Snapshot, StoredAggregate};
 pub use transaction::{LoadTransaction, Totals};
 pub use unload::{TakenOut, Unloading};
 pub use unnamed_columns::UnnamedColumn;

@@ -64,11 +64,11 @@ pub trait Snapshot {
     /// As for `find`.
     fn count_aggregates(&mut self, file_id: i64) -> Result<i64, StoreError>;
 
-    /// The stored aggregates of a file that are in `share`.
+    /// Gives `take` the stored aggregates of a file, in no order.
     ///
     /// # Errors
     /// As for `find`.
-    fn aggregates_of(&mut self, file_id: i64, share: Share) -> Result<Vec<StoredAggregate>, StoreError>;
+    fn aggregates_of(&mut self, file_id: i64, take: &mut dyn FnMut(StoredAggregate)) -> Result<(), StoreError>;
 
     /// The identity of a device.
     fn device_id(&self, name: &str) -> Option<i64>;
@@ -136,34 +136,12 @@ pub struct FileRows {
     pub rows: i64,
 }
 
-/// One of several shares of a file's aggregates, by device and window.
-#[derive(Debug, Clone, Copy)]
-pub struct Share {
-    /// Which one, from 0.
-    pub number: i64,
-    /// How many there are.
-    pub of: i64,
-    /// Length of a window in microseconds.
-    pub window: i64,
-}
-
-impl Share {
-    /// Whether the window of a device that begins at `window_start` (microseconds since 1970-01-01 UTC) is in it.
-    pub fn has(self, device_id: i64, window_start: i64) -> bool {
-        // What is left over by a division has the sign of the number that was divided, in SQL too.
-        ((device_id + window_start / self.window) % self.of).abs() == self.number
-    }
-
-    /// The same condition; `micros` is the window's start in microseconds.
-    fn condition(self, micros: &str) -> String {
-        format!("abs((file_aggregates.device_id + {micros} / {}) % {}) = {}", self.window, self.of, self.number)
-    }
-}
-
 /// A line of `file_aggregates`.
 #[derive(Debug, Clone)]
 pub struct StoredAggregate {
-    /// Name of the device.
+    /// The device.
+    pub device_id: i64,
+    /// Its name.
     pub device: String,
     /// Name of the sensor.
     pub sensor: String,
@@ -192,9 +170,10 @@ pub(super) fn rows_of(time: fn(&str) -> String) -> String {
 }
 
 /// One parameter, the file; `micros` is the window's start in microseconds.
-pub(super) fn aggregates_of(micros: &'static str, share: Share) -> String {
+pub(super) fn aggregates_of(micros: &'static str) -> String {
     use file_aggregates::{Column, Entity};
     Query::select()
+        .column((Entity, Column::DeviceId))
         .column((device::Entity, device::Column::Name))
         .column((Entity, Column::Sensor))
         .expr(Expr::cust(micros))
@@ -202,7 +181,6 @@ pub(super) fn aggregates_of(micros: &'static str, share: Share) -> String {
         .from(Entity)
         .inner_join(device::Entity, device_is((Entity, Column::DeviceId)))
         .and_where(Expr::cust("file_aggregates.file_id = $1"))
-        .and_where(Expr::cust(share.condition(micros)))
         .to_string(PostgresQueryBuilder)
 }
 

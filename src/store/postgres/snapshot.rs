@@ -11,7 +11,7 @@ use super::raw_table::{RawTable, ids_of_sensors};
 use crate::store::connection::Store;
 use crate::store::duplicate::Earlier;
 use crate::store::error::StoreError;
-use crate::store::snapshot::{self, DeviceIds, FileRows, SampledRow, Share, Snapshot, StoredAggregate};
+use crate::store::snapshot::{self, DeviceIds, FileRows, SampledRow, Snapshot, StoredAggregate};
 use iotpipe_core::aggregate::Stats;
 use iotpipe_core::contract::Contract;
 use iotpipe_core::devices::DeviceNames;
@@ -100,19 +100,17 @@ impl Snapshot for PostgresSnapshot<'_> {
         self.ids.get(name)
     }
 
-    fn aggregates_of(&mut self, file_id: i64, share: Share) -> Result<Vec<StoredAggregate>, StoreError> {
+    fn aggregates_of(&mut self, file_id: i64, take: &mut dyn FnMut(StoredAggregate)) -> Result<(), StoreError> {
+        type Row = (i32, String, String, i64, i64, f64, f64, Option<f64>, Option<f64>);
         let micros = "CAST(extract(epoch FROM file_aggregates.window_start) * 1000000 AS bigint)";
-        let query = snapshot::aggregates_of(micros, share);
-        let query =
-            sqlx::query_as::<_, (String, String, i64, i64, f64, f64, Option<f64>, Option<f64>)>(AssertSqlSafe(query));
-        let rows = self.store.wait(query.persistent(false).bind(file_id).fetch_all(&mut *self.transaction))?;
-        let row = |(device, sensor, window_start, count, min, max, mean, m2)| StoredAggregate {
-            device,
-            sensor,
-            window_start,
-            stats: Stats::stored(count, min, max, mean, m2),
-        };
-        Ok(rows.into_iter().map(row).collect())
+        let query = sqlx::query_as::<_, Row>(AssertSqlSafe(snapshot::aggregates_of(micros))).persistent(false);
+        let rows = query.bind(file_id).fetch(&mut *self.transaction);
+        let each = rows.try_for_each(|(device_id, device, sensor, window_start, count, min, max, mean, m2)| {
+            let (device_id, stats) = (device_id.into(), Stats::stored(count, min, max, mean, m2));
+            take(StoredAggregate { device_id, device, sensor, window_start, stats });
+            std::future::ready(Ok(()))
+        });
+        self.store.wait(each)
     }
 
     fn rejections_of(&mut self, file_id: i64) -> Result<Vec<(String, String, i64)>, StoreError> {

@@ -9,7 +9,7 @@ use super::connection;
 use super::raw_table::{RawTable, ids_of_sensors};
 use crate::store::duplicate::Earlier;
 use crate::store::error::StoreError;
-use crate::store::snapshot::{self, DeviceIds, FileRows, SampledRow, Share, Snapshot, StoredAggregate};
+use crate::store::snapshot::{self, DeviceIds, FileRows, SampledRow, Snapshot, StoredAggregate};
 use iotpipe_core::aggregate::Stats;
 use iotpipe_core::contract::Contract;
 use iotpipe_core::devices::DeviceNames;
@@ -117,15 +117,18 @@ impl Snapshot for SqliteSnapshot {
         self.ids.get(name)
     }
 
-    fn aggregates_of(&mut self, file_id: i64, share: Share) -> Result<Vec<StoredAggregate>, StoreError> {
-        self.all(&snapshot::aggregates_of("file_aggregates.window_start", share), Some(file_id), |row| {
-            Ok(StoredAggregate {
-                device: row.get(0)?,
-                sensor: row.get(1)?,
-                window_start: row.get(2)?,
-                stats: Stats::stored(row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?),
-            })
-        })
+    fn aggregates_of(&mut self, file_id: i64, take: &mut dyn FnMut(StoredAggregate)) -> Result<(), StoreError> {
+        let row = |row: &Row<'_>| {
+            take(StoredAggregate {
+                device_id: row.get(0)?,
+                device: row.get(1)?,
+                sensor: row.get(2)?,
+                window_start: row.get(3)?,
+                stats: Stats::stored(row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?, row.get(8)?),
+            });
+            Ok(())
+        };
+        self.all(&snapshot::aggregates_of("file_aggregates.window_start"), Some(file_id), row).map(drop)
     }
 
     fn rejections_of(&mut self, file_id: i64) -> Result<Vec<(String, String, i64)>, StoreError> {
