@@ -4,7 +4,8 @@
 usage: bench/bench.py PROGRAM        BENCH_SCALE (1 = 4 million rows), BENCH_ROUNDS (5), BENCH_ONLY (names, by commas)
 
 Whole processes are timed, on a database made anew for each sample; a sample counts only when the rows are there.
-Everything is made under target/bench. At scale 1 the result becomes docs/performance.md.
+Everything is made under target/bench. At scale 1 the result becomes docs/performance.md, of
+some rows their rows in it.
 """
 import os
 import statistics
@@ -14,8 +15,8 @@ import sys
 import json_lines
 import long_layout
 import perf
-from comparison import ONLY, ROOT, ROUNDS, ROWS, SCALE, WORK, Bench, Sample, median, spread
-from machine import describe
+import report
+from comparison import ROUNDS, ROWS, SCALE, WORK, Bench, Sample, median, spread
 from rivals import duckdb_checks, polars_checks, polars_ingest, prepare_venv
 from servers import SQLITE_TABLE
 
@@ -215,23 +216,13 @@ ROWS_OF_THE_TABLE = {"postgres": postgres_rows, "polars": postgres_rows, "worker
                      "small-files": small_files, "memory": memory, "latency": latency, "scan": scan, "overview": overview}
 
 
-def write(bench, program):
-    lines = ["# Performance", "", "Printed by `make bench`: medians of whole processes, each pair run by turns in one session, on a database",
-             "made anew for each sample. Ratios are against what is named; absolute times mean little.", "",
-             describe(bench.postgres.version(), ROUNDS, SCALE), "", "| | what | result (target) | met | in detail |", "|---|---|---|---|---|"]
-    lines += [f"| {name} | {what} | {result} | { {True: 'yes', False: '**no**', None: ''}[met] } | {detail} |" for name, what, result, met, detail in bench.results]
-    target = ROOT / "docs" / "performance.md" if SCALE == 1 and not ONLY else WORK / "performance.md"
-    target.write_text("\n".join([*lines, "", (ROOT / "bench" / "why.md").read_text()]))
-    print(f"written to {target.relative_to(ROOT)}")
-
-
 def main():
     prepare_venv(WORK)
     bench = Bench(sys.argv[1])
     try:
         for part in dict.fromkeys(part for name, part in ROWS_OF_THE_TABLE.items() if bench.wanted(name)):
             part(bench)
-        write(bench, sys.argv[1])
+        report.write(bench.results, bench.postgres.version())
     finally:
         bench.postgres.stop()
 
