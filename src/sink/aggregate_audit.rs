@@ -14,9 +14,9 @@ use iotpipe_core::devices::DeviceNames;
 /// Batches of which the first version may have merged a file's aggregates.
 const EARLIER_PARTS: i64 = 1000;
 /// Aggregates that are compared at once, about; they take some 100 bytes each.
-const AT_ONCE: i64 = 100_000;
+const AT_ONCE: usize = 100_000;
 /// The most parts: each side keeps a block of each in memory.
-const MOST_PARTS: i64 = 128;
+const MOST_PARTS: usize = 128;
 
 /// Says where what is stored of `file_id` is not what a second pass `found`: bit for bit, where the present program stored
 /// it; what an earlier one added up may differ in the last digits. Each side is read once and, where there is much of it,
@@ -32,7 +32,8 @@ pub fn compare_aggregates(
     to_the_bit: bool,
     findings: &mut Findings,
 ) -> Result<(), Error> {
-    let parts = (1 + snapshot.count_aggregates(file_id)? / AT_ONCE).min(MOST_PARTS) as usize;
+    let most = usize::try_from(snapshot.count_aggregates(file_id)?).unwrap_or(usize::MAX).max(found.most());
+    let parts = (1 + most / AT_ONCE).min(MOST_PARTS);
     let mut comparison = Comparison { found, devices, to_the_bit, parts, sensors: Sensors::default() };
     let stored = comparison.stored(snapshot, file_id, findings)?;
     let found_anew = comparison.found_anew()?;

@@ -34,6 +34,11 @@ impl AggregateSink {
         Self { aggregates, folder: folder.to_owned(), spill: None, depth: 0 }
     }
 
+    /// How many figures it has, at most.
+    pub fn most(&self) -> usize {
+        self.aggregates.len() + self.spill.as_ref().map_or(0, |spill| spill.added() * self.aggregates.width())
+    }
+
     /// Where what has no room in memory waits.
     pub fn folder(&self) -> &Path {
         &self.folder

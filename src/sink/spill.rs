@@ -9,13 +9,15 @@ use std::path::{Path, PathBuf};
 const BLOCK: usize = 64 << 10;
 
 /// Values by device and window, in an unnamed file, in the order in which they came, part by part. Each part has all the
-/// values of its windows.
+/// values of its windows; one alone stays in memory.
 pub struct Spill {
     folder: PathBuf,
-    /// Once there is more than a block of a part.
+    /// Once a part has more than a block.
     file: Option<File>,
     /// Bytes in the file.
     end: u64,
+    /// How often values were added.
+    added: usize,
     /// Values that stand together.
     width: usize,
     /// Another number divides the windows another way.
@@ -34,7 +36,12 @@ impl Spill {
     /// For `width` values at a time, in so many `parts`. Its file is in `folder`, and goes when this is dropped.
     pub fn new(folder: &Path, width: usize, parts: usize, salt: u32) -> Self {
         let parts = (0..parts).map(|_| Part::default()).collect();
-        Self { folder: folder.to_owned(), file: None, end: 0, width, salt, parts }
+        Self { folder: folder.to_owned(), file: None, end: 0, added: 0, width, salt, parts }
+    }
+
+    /// How often values were added.
+    pub fn added(&self) -> usize {
+        self.added
     }
 
     /// Adds what `device` has in `window`: numbers, or none.
@@ -42,14 +49,15 @@ impl Spill {
     /// # Errors
     /// When the file can't be created, or the disk is full.
     pub fn add(&mut self, device: u32, window: i64, values: impl Iterator<Item = Option<f64>>) -> io::Result<()> {
-        let number = part_of(device, window, self.salt, self.parts.len());
-        let part = &mut self.parts[number];
+        let number_of_parts = self.parts.len();
+        let part = &mut self.parts[part_of(device, window, self.salt, number_of_parts)];
         part.unwritten.extend_from_slice(&device.to_ne_bytes());
         part.unwritten.extend_from_slice(&window.to_ne_bytes());
         for value in values {
             part.unwritten.extend_from_slice(&value.unwrap_or(f64::NAN).to_ne_bytes());
         }
-        if part.unwritten.len() >= BLOCK {
+        self.added += 1;
+        if number_of_parts > 1 && part.unwritten.len() >= BLOCK {
             let file = match self.file.take() {
                 Some(file) => file,
                 None => tempfile::tempfile_in(&self.folder)?,
@@ -73,10 +81,12 @@ impl Spill {
     ) -> Result<(), E> {
         let part = &self.parts[number];
         let (mut block, mut values) = (Vec::new(), vec![0.0; self.width]);
-        for (&(start, length), file) in part.blocks.iter().zip(self.file.iter().cycle()) {
-            block.resize(length, 0);
-            file.read_exact_at(&mut block, start)?;
-            self.each(&block, &mut values, &mut take)?;
+        if let Some(file) = &self.file {
+            for &(start, length) in &part.blocks {
+                block.resize(length, 0);
+                file.read_exact_at(&mut block, start)?;
+                self.each(&block, &mut values, &mut take)?;
+            }
         }
         self.each(&part.unwritten, &mut values, &mut take)
     }

@@ -1,9 +1,9 @@
 //! A full disk, folder by folder: a clear error, nothing half done, and all is well once there is room again.
 
 use crate::on_both_databases;
-use crate::support::{Db, HEADER, MountedDisk, World, telemetry};
+use crate::support::{Db, HEADER, MountedDisk, World, row, telemetry};
 
-on_both_databases!(quarantine_is_full, processed_is_full, logs_are_full);
+on_both_databases!(quarantine_is_full, processed_is_full, logs_are_full, proofs_need_no_room);
 
 /// 2024-05-01T00:00:00Z.
 const START: i64 = 1_714_521_600;
@@ -53,6 +53,22 @@ fn quarantine_is_full(db: Db) {
     make_room(&disk);
     world.ok(&["run"]);
     all_is_there(&world, 2000);
+}
+
+/// A file is compared without writing anywhere, unless it has very many aggregates.
+fn proofs_need_no_room(db: Db) {
+    let world = World::new(db);
+    world.ok(&["migrate"]);
+    let Some(disk) = MountedDisk::on(&world.path("quarantine"), SMALL) else { return };
+    let rows: Vec<String> = (0..3000).map(|n| row(START, &format!("pump-{n}"), 20.0)).collect();
+    world.file("a.csv", format!("{HEADER}\n{}\n", rows.join("\n")));
+    world.ok(&["run"]);
+    fill(&disk);
+    assert!(world.number("SELECT count(*) FROM file_aggregates") > 10_000);
+    let said = world.iotpipe(&["verify"]).expect_code(1).stdout;
+    assert!(said.contains("ok       \"a.csv\": 3000 rows"), "{said}");
+    // What fills the disk is nobody's.
+    assert!(said.matches("DIFFERS").count() == 1 && said.contains("quarantine/fill"), "{said}");
 }
 
 /// It is another file system, so the file is copied.
