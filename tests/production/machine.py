@@ -26,6 +26,8 @@ FOLDERS = []
 # Commands that another thread than the first waits for, and their niceness.
 BACKGROUND = set()
 LATER = 15
+# It does not wait for another that reads the lists.
+ONE_APT = threading.Lock()
 
 
 class Failed(Exception):
@@ -197,7 +199,7 @@ def apt(**packages):
     as_root = [] if os.getuid() == 0 else ["sudo", "-n"]
     if as_root and run("sudo", "-n", "true", codes=range(256)).returncode:
         raise Unavailable(f"neither root nor sudo without a password; as root: apt-get install {' '.join(sorted(missing))}")
-    with check(f"apt-get install {' '.join(sorted(missing))}"):
+    with ONE_APT, check(f"apt-get install {' '.join(sorted(missing))}"):
         # A service that the package would start is none of our business.
         apt_get = [*as_root, "env", "DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1", "apt-get", "-o", "DPkg::Lock::Timeout=120"]
         run(*apt_get, "update", "-qq", timeout=180)
