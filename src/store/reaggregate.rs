@@ -2,9 +2,10 @@
 //!
 //! The new length is pinned first, in a short transaction that waits for the loads under way, empties the totals and
 //! lists the loaded files. From then on a load with the old length is refused before its commit, and one with the new
-//! length adds to the totals as ever. Then the rows are read once, sorted by the database into files and lines, so that
-//! each file's statistics are to the bit what its load would have found; some files at a time are written and added to
-//! the totals in a transaction of their own, which takes them off the list. After a crash the list says what is left.
+//! length adds to the totals as ever. Then the rows are read once, sorted by the database into files, devices, windows and
+//! lines, so that each file's statistics are to the bit what its load would have found, and a window that is complete can
+//! be written. Some files at a time are written and added to the totals in a transaction of their own, which takes them
+//! off the list; one of very many windows goes alone, part by part. After a crash the list says what is left.
 
 use std::sync::atomic::AtomicBool;
 
@@ -18,7 +19,7 @@ use super::error::{Cause, StoreError};
 use super::window::{LEFT, number, pinned};
 use super::{postgres, sqlite};
 
-/// Values of files that wait for their transaction, at most; a file with more goes alone.
+/// Values that wait for their transaction, at most; a file with more is written part by part.
 const VALUES_AT_ONCE: usize = 100_000;
 /// Files that share a transaction, at most.
 const FILES_AT_ONCE: usize = 1000;
@@ -90,12 +91,12 @@ pub(super) struct Work<'a> {
 }
 
 impl Work<'_> {
-    pub(super) fn of_no_rows(&self) -> Aggregates {
+    fn of_no_rows(&self) -> Aggregates {
         Aggregates::of_sensors(self.micros, self.sensors.iter().map(|(name, _)| name.clone()))
     }
 
     /// The sensors as columns of a SELECT from [`Work::table`], which is `r` there, each behind a comma and made a float.
-    pub(super) fn columns(&self, as_float: fn(&str, bool) -> String) -> String {
+    fn columns(&self, as_float: fn(&str, bool) -> String) -> String {
         let column = |(name, values): &(String, ValuesIn)| match values {
             ValuesIn::Column { is_boolean } => format!(", {}", as_float(name, *is_boolean)),
             ValuesIn::Rows { sensor_id } => format!(", CASE WHEN r.sensor_id = {sensor_id} THEN r.value END"),
@@ -103,12 +104,55 @@ impl Work<'_> {
         self.sensors.iter().map(column).collect()
     }
 
+    /// The rows of the files that are left, each in the order in which it is to be added; `micros` makes a whole number of
+    /// microseconds of a time, and `as_float` a float of a value.
+    pub(super) fn rows(&self, micros: fn(&str) -> String, as_float: fn(&str, bool) -> String) -> String {
+        let (columns, table, length, ts) = (self.columns(as_float), self.table(), self.micros, micros("r.ts"));
+        // What is left over by a division has the sign of the number that was divided.
+        let window = format!("{ts} - ({ts} % {length} + {length}) % {length}");
+        format!(
+            "SELECT r.file_id, r.device_id, r.ts{columns} FROM {table} r
+             WHERE r.file_id IN (SELECT file_id FROM to_reaggregate)
+             ORDER BY r.file_id, r.device_id, {window}, r.line_number"
+        )
+    }
+
     /// Where the rows stand.
-    pub(super) fn table(&self) -> &'static str {
+    fn table(&self) -> &'static str {
         match self.sensors.first() {
             Some((_, ValuesIn::Rows { .. })) => "iot_raw_values",
             _ => "iot_raw_data",
         }
+    }
+}
+
+/// A file's statistics while its rows are read. Those of a window come together.
+pub(super) struct FileInHand {
+    aggregates: Aggregates,
+    /// The latest row's device and window.
+    latest: Option<(u32, i64)>,
+}
+
+impl FileInHand {
+    pub(super) fn of_no_rows(work: &Work<'_>) -> Self {
+        FileInHand { aggregates: work.of_no_rows(), latest: None }
+    }
+
+    /// Whether there is enough to be written before a row of `device` at `ts` is added.
+    pub(super) fn is_full_before(&self, device: u32, ts: i64) -> bool {
+        self.aggregates.len() >= VALUES_AT_ONCE && self.latest != Some((device, self.aggregates.window_of(ts)))
+    }
+
+    /// Gives what there is, and begins anew.
+    pub(super) fn take(&mut self) -> Aggregates {
+        let emptied = self.aggregates.emptied();
+        std::mem::replace(&mut self.aggregates, emptied)
+    }
+
+    pub(super) fn add(&mut self, device: u32, ts: i64, values: impl Iterator<Item = Option<f64>>) {
+        let window = self.aggregates.window_of(ts);
+        self.latest = Some((device, window));
+        self.aggregates.add_values(device, window, values);
     }
 }
 

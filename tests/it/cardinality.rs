@@ -128,11 +128,22 @@ fn devices_that_are_met_again(db: Db) {
     world.ok(&["verify"]);
 }
 
+/// A file of very many windows between two of few: it is written part by part, and every figure is as a load's.
 fn statistics_computed_anew_for_many_windows(db: Db) {
     let world = world(db);
-    let rows = 20_000;
-    world.file("a.csv", file(0..rows, |n| ("pump".to_owned(), EARLIEST + n * 900)));
+    let devices = ["pump", "fan", "valve"];
+    let of = |n: i64| (devices[(n % 3) as usize].to_owned(), EARLIEST + n / 3 * 900);
+    world.file("a.csv", file(0..30, of));
+    world.file("b.csv", file(30..many(), of));
+    world.file("c.csv", file(many()..many() + 30, of));
     world.ok(&["run"]);
-    world.ok(&["reaggregate", "--window", "15m"]);
-    expect_figures(&world, rows);
+    run_in_bounds(&world, &["reaggregate", "--window", "15m"]);
+    expect_figures(&world, many() + 30);
+    world.config(&format!("[aggregate]\nwindow = '15m'\n{CONTRACT}"));
+    world.ok(&["verify"]);
+    // In windows of two rows each, which are added in the order of the lines.
+    run_in_bounds(&world, &["reaggregate", "--window", "30m"]);
+    world.config(&format!("[aggregate]\nwindow = '30m'\n{CONTRACT}"));
+    world.ok(&["verify"]);
+    assert_eq!(world.number("SELECT sum(count) FROM sensor_aggregates WHERE sensor = 'a'"), many() + 30);
 }
