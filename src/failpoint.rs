@@ -13,6 +13,7 @@ pub const ALL: &[&str] = &[
     "claimed",
     "taken",
     "opened",
+    "refusing",
     "batch-written",
     "rejected-synced",
     "rejected-renamed",

@@ -234,7 +234,20 @@ impl Drop for QuarantineSink {
 /// When the quarantine can't be written; [`StoreError::ClaimLost`].
 pub fn write_file_reason(names: &QuarantineNames, refusal: &FileRejection, held: &Path) -> Result<(), Error> {
     expect_held(Some(held))?;
-    names.remove_rows()?;
+    failpoint::reach("refusing");
+    names.remove_unfinished()?;
+    // In the place of earlier reasons, never behind their removal: whose claim was taken over since it looked at `held`
+    // would take away what the newer one wrote.
+    let written = write_reason(names, refusal, held);
+    if written.is_err() {
+        remove(&names.temporary(&names.reasons))?;
+    }
+    written?;
+    expect_held(Some(held))?;
+    remove(&names.rejected)
+}
+
+fn write_reason(names: &QuarantineNames, refusal: &FileRejection, held: &Path) -> Result<(), Error> {
     let mut reasons = reasons_writer(names)?;
     let failed = |e| csv_failure(&names.reasons, e);
     reasons.write_record(["", "", "", "", refusal.rule.as_str(), &*inert(&refusal.message)]).map_err(failed)?;

@@ -24,6 +24,7 @@ on_both_databases!(
     a_slow_scan_of_a_new_file_leaves_no_entry,
     a_slow_step_gives_up_nothing_that_another_loaded,
     a_slow_refusal_takes_nothing_from_who_loaded,
+    a_slow_refusal_takes_nothing_from_who_refused,
     a_slow_pass_leaves_the_quarantine_of_who_loaded,
     a_link_in_the_place_of_a_file,
     a_pipe_in_the_place_of_a_file,
@@ -250,13 +251,25 @@ fn a_slow_refusal_takes_nothing_from_who_loaded(db: Db) {
     let strict = "[source]\nsettle = \"0s\"\n[contract]\nmax_rejected_ratio = 0.0\n";
     fs::write(world.path("strict.toml"), strict).unwrap();
     world.config("[contract]\nmax_rejected_ratio = 1.0\n");
-    for moment in ["opened", "claimed"] {
+    for (n, moment) in ["opened", "claimed", "refusing"].into_iter().enumerate() {
         let slow = world.stopped_at(&["validate", "--config", "strict.toml"], moment);
         world.let_leases_lapse();
         nothing_is_changed_by(&world, slow);
-        world.file("a.csv", format!("{}later,pump-2,0,0,true,0,true,0,0\n", telemetry("pump-2", START, 5)));
+        let device = format!("pump-{}", n + 2);
+        world.file("a.csv", format!("{}later,{device},0,0,true,0,true,0,0\n", telemetry(&device, START, 5)));
         world.ok(&["scan"]);
     }
+}
+
+/// It has looked whether the file is still its own, and stands still right behind that.
+fn a_slow_refusal_takes_nothing_from_who_refused(db: Db) {
+    let world = World::new(db);
+    world.file("a.csv", "ts,of\n1,2\n");
+    world.ok(&["scan"]);
+    let slow = world.stopped_at(&["load"], "refusing");
+    world.let_leases_lapse();
+    nothing_is_changed_by(&world, slow);
+    assert_eq!(world.files("quarantine").len(), 2, "the file and its reasons");
 }
 
 /// Its own pass over the file found other rows to reject than the one that counts.
