@@ -240,7 +240,8 @@ pub fn write_file_reason(names: &QuarantineNames, refusal: &FileRejection, held:
     // would take away what the newer one wrote.
     let written = write_reason(names, refusal, held);
     if written.is_err() {
-        remove(&names.temporary(&names.reasons))?;
+        // What went wrong first is what is told.
+        let _ = fs::remove_file(names.temporary(&names.reasons));
     }
     written?;
     expect_held(Some(held))?;
